@@ -1,0 +1,1 @@
+"""Timings; each file is a program."""

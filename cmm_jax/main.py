@@ -1,0 +1,48 @@
+"""Trains every phase that is not yet trained.
+
+python -m cmm_jax.main --config=configs/nemo.py
+
+The same command goes on after an interruption.
+"""
+
+import sys
+import warnings
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "The run's settings, a file in configs/.", lock_config=True
+)
+
+
+def main(argv: list[str]) -> None:
+  """Trains, with a user's mistakes reported in one line."""
+  if len(argv) > 1:
+    raise app.UsageError(f"Unknown argument {argv[1]!r}.")
+  try:
+    train_all(_CONFIG.value)
+  except (FileNotFoundError, FloatingPointError, ValueError) as error:
+    logging.debug("", exc_info=True)
+    sys.exit(f"error: {error}")
+  except KeyboardInterrupt:
+    sys.exit("Stopped; the same command goes on from the last checkpoint.")
+
+
+def train_all(config) -> None:
+  """Trains the phases of `config` in order, skipping those that are done."""
+  from cmm_jax import backend, checkpoints, data, phases, train
+
+  backend.prepare()
+  warnings.filterwarnings("ignore", message="Sharding info not provided")
+  clips = data.Clips(config.data.data_dir, config.data.name, "train")
+  clips.check_size(config.data.num_frames, config.data.image_size)
+  checkpoints.settle_config(config.workdir, config, clips.labels)
+  nets = phases.architecture(config, len(clips.labels))
+  for phase in phases.build(config, nets):
+    train.run(phase, nets, config, clips)
+
+
+if __name__ == "__main__":
+  flags.mark_flag_as_required("config")
+  app.run(main)

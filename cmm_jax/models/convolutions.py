@@ -1,0 +1,176 @@
+"""The 4x4 convolutions of stride 2 that every network here is made of.
+
+XLA's CPU backend is slow at the gradients of strided convolutions and at
+dilated inputs. Each layer of stride 2 and its transpose need three linear maps
+between them, forward and backward, so these are spelled out here in the forms
+that a CPU does well, behind a `custom_vjp`:
+
+  reduce    [b 2h 2w c] x [4 4 c o] -> [b h w o]    the convolution
+  spread    [b h w o]   x [4 4 c o] -> [b 2h 2w c]  its transpose in the image
+  correlate [b 2h 2w c] x [b h w o] -> [4 4 c o]    its transpose in the weights
+
+Other backends have convolutions of their own and get the plain form. Nothing
+above this module knows which one runs; `benchmarks/` measures them.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+Form = Literal["plain", "cpu"]
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+# From this height of the small image on, `spread` is faster as a convolution
+# than as one matrix product and an overlapping sum (measured at batch 64).
+_SUBPIXEL_FROM = 8
+
+
+def form_of_backend() -> Form:
+  """The form that suits the default backend."""
+  return "cpu" if jax.default_backend() == "cpu" else "plain"
+
+
+def shrink(
+  images: Float[Array, "b h w c"],
+  kernel: Float[Array, "4 4 c o"],
+  form: Form | None = None,
+) -> Float[Array, "b h//2 w//2 o"]:
+  """A 4x4 convolution, stride 2, padding 1; height and width are even."""
+  if (form or form_of_backend()) == "plain":
+    return _reduce_plain(images, kernel)
+  return _shrink(images, kernel)
+
+
+def grow(
+  images: Float[Array, "b h w o"],
+  kernel: Float[Array, "4 4 c o"],
+  form: Form | None = None,
+) -> Float[Array, "b h*2 w*2 c"]:
+  """The transposed 4x4 convolution, stride 2, padding 1.
+
+  The kernel is that of the convolution it transposes, [4, 4, out, in]: torch's
+  `ConvTranspose2d.weight` transposed by (2, 3, 1, 0).
+  """
+  if (form or form_of_backend()) == "plain":
+    return _spread_plain(images, kernel)
+  return _grow(images, kernel)
+
+
+# ----------------------------------------------------------------- plain forms
+
+
+def _reduce_plain(images, kernel):
+  return lax.conv_general_dilated(
+    images, kernel, (2, 2), [(1, 1), (1, 1)], dimension_numbers=_LAYOUT
+  )
+
+
+def _spread_plain(images, kernel):
+  return lax.conv_general_dilated(
+    images,
+    jnp.flip(kernel, (0, 1)).swapaxes(2, 3),
+    (1, 1),
+    [(2, 2), (2, 2)],
+    lhs_dilation=(2, 2),
+    dimension_numbers=_LAYOUT,
+  )
+
+
+# ------------------------------------------------------------------- CPU forms
+
+
+def _reduce(images, kernel):
+  b, height, width, c = images.shape
+  if height == width == 2:  # of the 4x4 weights only the middle meets pixels
+    middle = kernel[1:3, 1:3].reshape(4 * c, -1)
+    return (images.reshape(b, 4 * c) @ middle).reshape(b, 1, 1, -1)
+  return _reduce_plain(images, kernel)
+
+
+def _spread(images, kernel):
+  b, h, w, o = images.shape
+  c = kernel.shape[2]
+  if h == w == 1:
+    middle = kernel[1:3, 1:3].reshape(4 * c, o)
+    return (images.reshape(b, o) @ middle.T).reshape(b, 2, 2, c)
+  if h >= _SUBPIXEL_FROM:
+    return _spread_subpixel(images, kernel)
+  columns = images.reshape(-1, o) @ kernel.reshape(16 * c, o).T
+  # Kernel row a = 2 * s + p: block s of two rows, row p of the block; the four
+  # shifts (s, t) of the 2x2 blocks are padded to one size and added.
+  columns = columns.reshape(b, h, w, 2, 2, 2, 2, c)  # s p t q
+  blocks = 0.0
+  for s in range(2):
+    for t in range(2):
+      around = ((0, 0), (s, 1 - s), (t, 1 - t), (0, 0), (0, 0), (0, 0))
+      blocks = blocks + jnp.pad(columns[:, :, :, s, :, t], around)
+  return _blocks_to_image(blocks)
+
+
+def _spread_subpixel(images, kernel):
+  """As a 2x2 convolution to 4c channels, which are then laid out in space."""
+  b, h, w, o = images.shape
+  c = kernel.shape[2]
+  kernel = kernel.reshape(2, 2, 2, 2, c, o)[::-1, :, ::-1]  # s p t q
+  kernel = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(2, 2, o, 4 * c)
+  blocks = lax.conv_general_dilated(
+    images, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=_LAYOUT
+  )
+  return _blocks_to_image(blocks.reshape(b, h + 1, w + 1, 2, 2, c))
+
+
+def _blocks_to_image(blocks):
+  """[b h+1 w+1 2 2 c] -> [b 2h 2w c], without the padding of one pixel."""
+  b, h, w, _, _, c = blocks.shape
+  image = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c)
+  return image[:, 1:-1, 1:-1]
+
+
+def _correlate(images, gradient):
+  b, height, width, c = images.shape
+  o = gradient.shape[-1]
+  if height == width == 2:
+    middle = images.reshape(b, 4 * c).T @ gradient.reshape(b, o)
+    around = ((1, 1), (1, 1), (0, 0), (0, 0))
+    return jnp.pad(middle.reshape(2, 2, c, o), around)
+  kernel = jax.ShapeDtypeStruct((4, 4, c, o), images.dtype)
+  transpose = jax.linear_transpose(lambda k: _reduce_plain(images, k), kernel)
+  return transpose(gradient)[0]
+
+
+@jax.custom_vjp
+def _shrink(images, kernel):
+  return _reduce(images, kernel)
+
+
+def _shrink_forward(images, kernel):
+  return _reduce(images, kernel), (images, kernel)
+
+
+def _shrink_backward(saved, gradient):
+  images, kernel = saved
+  return _spread(gradient, kernel), _correlate(images, gradient)
+
+
+_shrink.defvjp(_shrink_forward, _shrink_backward)
+
+
+@jax.custom_vjp
+def _grow(images, kernel):
+  return _spread(images, kernel)
+
+
+def _grow_forward(images, kernel):
+  return _spread(images, kernel), (images, kernel)
+
+
+def _grow_backward(saved, gradient):
+  images, kernel = saved
+  return _reduce(gradient, kernel), _correlate(gradient, images)
+
+
+_grow.defvjp(_grow_forward, _grow_backward)

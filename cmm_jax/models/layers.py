@@ -1,0 +1,147 @@
+"""The blocks that the convolutional networks share.
+
+Every convolution is 4x4 (section 4.1). One that feeds a BatchNorm carries no
+bias, since the normalisation would take it away again.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cmm_jax.models import convolutions
+
+LEAK = 0.2  # slope of LeakyReLU below zero (ours; pix2pix and DCGAN)
+
+# Weights start at a deviation of 0.02 in DCGAN and pix2pix; scaled by the
+# number of inputs instead, narrow and wide networks start alike (ours).
+_kernel_init = nn.initializers.variance_scaling(
+  2.0 / (1 + LEAK**2), "fan_in", "normal"
+)
+
+
+def leaky_relu(x: Array) -> Array:
+  """LeakyReLU with this project's slope."""
+  return nn.leaky_relu(x, LEAK)
+
+
+class Normalise(nn.Module):
+  """BatchNorm over the global batch.
+
+  `axis_name` is the mapped axis over which the batch is split, if any; it is
+  not looked at when the running statistics are used.
+  """
+
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b h w c"], train: bool
+  ) -> Float[Array, "b h w c"]:
+    return nn.BatchNorm(
+      use_running_average=not train,
+      momentum=0.9,  # as PyTorch's default of 0.1, counted the other way round
+      epsilon=1e-5,
+      axis_name=self.axis_name if train else None,
+      name="norm",
+    )(x)
+
+
+class Shrink(nn.Module):
+  """Conv(4,2,1): halves height and width."""
+
+  features: int
+  use_bias: bool = True
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b h w c"]
+  ) -> Float[Array, "b h//2 w//2 {self.features}"]:
+    shape = (4, 4, x.shape[-1], self.features)
+    x = convolutions.shrink(x, self.param("kernel", _kernel_init, shape))
+    return _with_bias(self, x) if self.use_bias else x
+
+
+class Grow(nn.Module):
+  """The transposed Conv(4,2,1): doubles height and width."""
+
+  features: int
+  use_bias: bool = True
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b h w c"]
+  ) -> Float[Array, "b h*2 w*2 {self.features}"]:
+    shape = (4, 4, self.features, x.shape[-1])
+    x = convolutions.grow(x, self.param("kernel", _grow_init, shape))
+    return _with_bias(self, x) if self.use_bias else x
+
+
+class Flatten(nn.Module):
+  """Conv(4,1,0) on a 4x4 map: one vector, as a dense layer gives it."""
+
+  features: int
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b 4 4 c"]
+  ) -> Float[Array, "b {self.features}"]:
+    x = x.reshape(x.shape[0], -1)
+    return nn.Dense(self.features, kernel_init=_kernel_init, name="dense")(x)
+
+
+class Unflatten(nn.Module):
+  """The transposed Conv(4,1,0) on a 1x1 map, as a dense layer gives it."""
+
+  features: int
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b d"]
+  ) -> Float[Array, "b 4 4 {self.features}"]:
+    x = nn.Dense(
+      16 * self.features,
+      use_bias=False,
+      kernel_init=_kernel_init,
+      name="dense",
+    )(x)
+    return x.reshape(-1, 4, 4, self.features)
+
+
+def pyramid(image_size: int, width: int, levels: int) -> tuple[int, ...]:
+  """Channels of `levels` halving layers: the width doubles up to eightfold.
+
+  Raises:
+    ValueError: the image cannot be halved that often.
+  """
+  if image_size % 2**levels:
+    raise ValueError(
+      f"Images of {image_size} pixels cannot be halved {levels} times; take a "
+      f"multiple of {2**levels}."
+    )
+  return tuple(width * min(2**i, 8) for i in range(levels))
+
+
+def levels_down_to(image_size: int, side: int) -> int:
+  """How often an image is halved until its side is `side` pixels.
+
+  Raises:
+    ValueError: halving does not lead there.
+  """
+  levels = (image_size // side).bit_length() - 1
+  if levels < 1 or side * 2**levels != image_size:
+    raise ValueError(
+      f"Images of {image_size} pixels do not halve down to {side}; take 64 or "
+      "128."
+    )
+  return levels
+
+
+def _grow_init(key, shape, dtype=jnp.float32):
+  """`_kernel_init` for kernels [4, 4, out, in]; 4 of 16 weights meet a pixel."""
+  return 2 * _kernel_init(key, shape[:2] + shape[:1:-1], dtype).swapaxes(2, 3)
+
+
+def _with_bias(module: nn.Module, x: jax.Array) -> jax.Array:
+  bias = module.param("bias", nn.initializers.zeros_init(), (x.shape[-1],))
+  return x + jnp.broadcast_to(bias, x.shape)

@@ -1,0 +1,126 @@
+"""How a training is watched: progress bar, JSON lines, TensorBoard."""
+
+import json
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import tqdm
+from clu import metrics as clu_metrics
+
+
+class Monitor:
+  """Records one phase's training; a context manager.
+
+  Scalars go to `<workdir>/metrics/<phase>.jsonl`, one line per logged step, and
+  with the pictures to TensorBoard under `<workdir>/tensorboard/<phase>`. Lines
+  of steps after `start`, left by a run that was killed, are dropped.
+  """
+
+  def __init__(self, workdir: str, phase: str, start: int, steps: int):
+    from tensorboardX import SummaryWriter  # slow to import; used here alone
+
+    self._steps = steps
+    self._terms = []
+    self._folded = None
+    self._since, self._clock = start, time.monotonic()
+    self._bar = tqdm.tqdm(
+      total=steps,
+      initial=start,
+      desc=f"{phase:>11}",
+      unit="step",
+      dynamic_ncols=True,
+      mininterval=1.0,
+    )
+    workdir = pathlib.Path(workdir)
+    self._file = workdir / "metrics" / f"{phase}.jsonl"
+    self._file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [r for r in read_records(workdir, phase) if r["step"] <= start]
+    self._lines = self._file.open("w")
+    for record in lines:
+      self._lines.write(json.dumps(record) + "\n")
+    self._board = SummaryWriter(
+      str(workdir / "tensorboard" / phase), purge_step=start + 1
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    self._bar.close()
+    self._lines.close()
+    self._board.close()
+
+  def step(self, terms: Mapping[str, jax.Array]) -> None:
+    """Takes the scalars of one step, without waiting for them."""
+    self._terms.append(terms)
+    self._bar.update()
+
+  def log(self, step: int) -> dict[str, float]:
+    """Averages and records the scalars since the last call.
+
+    Raises:
+      FloatingPointError: a loss among them is not finite.
+    """
+    terms = jax.device_get(self._terms)
+    for back, values in enumerate(reversed(terms)):
+      if not np.isfinite(values["loss"]):
+        bad = [n for n, v in values.items() if not np.isfinite(v)]
+        raise FloatingPointError(
+          f"The loss is {values['loss']} at step {step - back} "
+          f"(not finite: {', '.join(bad)}). Start again with a lower "
+          "learning_rate of this phase in another workdir, or look at the data."
+        )
+    averages = _collection(terms[0])
+    running = averages.empty()
+    for values in terms:
+      running = running.merge(averages.single_from_model_output(**values))
+    record = {n: float(v) for n, v in running.compute().items()}
+    now = time.monotonic()
+    rate = (step - self._since) / max(now - self._clock, 1e-9)
+    self._terms, self._since, self._clock = [], step, now
+
+    self._lines.write(
+      json.dumps({"step": step, "steps_per_second": rate, **record}) + "\n"
+    )
+    self._lines.flush()
+    for name, value in record.items():
+      self._board.add_scalar(name, value, step)
+    self._board.add_scalar("steps_per_second", rate, step)
+    self._bar.set_postfix({"loss": f"{record['loss']:.4g}"})
+    return record
+
+  def show(self, step: int, pictures: Mapping[str, Any]) -> None:
+    """Records pictures [rows columns h w channels] in [0, 1] as sheets."""
+    for name, tiles in pictures.items():
+      tiles = np.asarray(tiles, np.float32).clip(0, 1)
+      rows, columns, height, width, channels = tiles.shape
+      sheet = tiles.transpose(0, 2, 1, 3, 4)
+      sheet = sheet.reshape(rows * height, columns * width, channels)
+      self._board.add_image(name, sheet, step, dataformats="HWC")
+
+
+def read_records(
+  workdir: str | pathlib.Path, phase: str
+) -> list[dict[str, float]]:
+  """The logged scalars of a phase, in order; empty where there are none."""
+  file = pathlib.Path(workdir) / "metrics" / f"{phase}.jsonl"
+  if not file.exists():
+    return []
+  records = []
+  for line in file.read_text().splitlines():
+    try:
+      records.append(json.loads(line))
+    except json.JSONDecodeError:  # the last line of a run that was killed
+      continue
+  return records
+
+
+def _collection(terms):
+  """A clu collection that averages each of the terms."""
+  return clu_metrics.Collection.create(
+    **{name: clu_metrics.Average.from_output(name) for name in terms}
+  )

@@ -1,0 +1,162 @@
+"""When and how far a face smiles: posed and spontaneous smiles over time.
+
+The directions are the literature's: posed smiles start faster and reach
+further, and their cheek raiser (AU06) is seen less often, weaker and less in
+step with the lip corner puller (AU12); spontaneous smiles take longer, wax and
+wane at the apex and carry AU06 (Schmidt et al. 2006, 2009; Guo et al. 2018 on
+UvA-NEMO; Frank & Ekman 1993; Tarantili et al. 2005). Left and right differ by
+the same in both. All numbers are ours, so no accuracy on these smiles is a
+finding about people.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from cmm_jax.virtual_face.expression import Expression
+
+LABELS = ("spontaneous", "posed")
+FRAMES_PER_SECOND = 20.0  # so that 32 frames hold the longest onset (ours)
+FULL_INTENSITY = 5.0  # of an action unit, as DISFA and OpenFace count
+
+
+@dataclasses.dataclass(frozen=True)
+class SmilePriors:
+  """How the smiles of one label are distributed. Times are in seconds."""
+
+  onset: float  # median of a lognormal, from rest to apex
+  onset_spread: float  # deviation of its logarithm
+  amplitude: float  # of AU12, 0 to 1
+  amplitude_spread: float
+  au06_chance: float  # of AU06 being there at all
+  au06_gain: float  # AU06 to AU12
+  au06_lag: float  # deviation of AU06's delay behind AU12
+  wavering: float  # deviation of the waxing and waning at the apex
+  asymmetry: float  # deviation of the sides' difference, as a share
+
+
+PRIORS: Mapping[str, SmilePriors] = {
+  "posed": SmilePriors(0.40, 0.3, 0.80, 0.15, 0.35, 0.4, 0.150, 0.02, 0.06),
+  "spontaneous": SmilePriors(
+    0.65, 0.3, 0.65, 0.20, 0.85, 0.8, 0.040, 0.06, 0.06
+  ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class StylePriors:
+  """How clips differ whoever smiles and however it is meant (all ours).
+
+  One face then has visibly different smiles under one label, as in the paper's
+  Figure 6: the mouth open or closed, the eyes open, narrow or shut.
+  """
+
+  rest: tuple[float, float] = (0.08, 0.18)  # seconds before anything moves
+  longest_onset: float = 1.0
+  open_chance: float = 0.5
+  open_amount: tuple[float, float] = (0.3, 1.0)
+  open_lag: tuple[float, float] = (0.0, 0.12)
+  shut_eyes_chance: float = 0.25
+  shut_eyes_amount: tuple[float, float] = (0.6, 1.0)
+  narrow_eyes_amount: tuple[float, float] = (0.0, 0.12)
+  blink_chance: float = 0.06
+  brow_deviation: float = 0.22
+  gaze_deviation: float = 0.05  # radians
+  au06_gain_spread: float = 0.12
+  faint_au06_gain: float = 0.05  # where AU06 is absent, what AU12 drags along
+
+
+STYLE = StylePriors()
+
+
+def simulate(
+  label: str,
+  rng: np.random.Generator,
+  num_frames: int = 32,
+  style: StylePriors = STYLE,
+) -> Expression:
+  """Draws one smile from rest to apex.
+
+  The first two frames are at rest; the last quarter is the apex.
+
+  Raises:
+    ValueError: the label is not one of `LABELS`.
+  """
+  if label not in PRIORS:
+    raise ValueError(f"No smile is called {label!r}; there are {list(PRIORS)}.")
+  priors = PRIORS[label]
+  time = np.arange(num_frames) / FRAMES_PER_SECOND
+  start = rng.uniform(*style.rest)
+  onset = priors.onset * np.exp(rng.normal(0, priors.onset_spread))
+  onset = float(np.clip(onset, 0.2, style.longest_onset))
+  amplitude = rng.normal(priors.amplitude, priors.amplitude_spread)
+  amplitude = float(np.clip(amplitude, 0.25, 1.05))
+  wavering = priors.wavering * _slow_noise(rng, time, seconds=0.25)
+
+  rise = _rise((time - start) / onset)
+  au12 = np.clip(amplitude * rise * (1 + wavering * rise), 0, 1.1)
+  gain = style.faint_au06_gain
+  if rng.uniform() < priors.au06_chance:
+    gain = max(0.1, rng.normal(priors.au06_gain, style.au06_gain_spread))
+  lag = rng.normal(0, priors.au06_lag)
+  raised = _rise((time - max(start + lag, 0.05)) / onset)
+  au06 = np.clip(gain * amplitude * raised * (1 + wavering * raised), 0, 1)
+
+  opening = np.zeros(num_frames)
+  if rng.uniform() < style.open_chance:
+    amount = rng.uniform(*style.open_amount)
+    delay = start + 0.15 * onset + rng.uniform(*style.open_lag)
+    opening = amount * _rise((time - delay) / onset) * (1 + wavering)
+
+  return Expression(
+    au06=au06,
+    au12=au12,
+    opening=np.clip(opening, 0, 1),
+    closing=_closing(time, start, onset, style, rng),
+    brows=rng.normal(0, style.brow_deviation) * rise,
+    asymmetry=float(rng.normal(0, priors.asymmetry)),
+    gaze=_gaze(time, style, rng),
+  )
+
+
+def action_units(expression: Expression) -> Float[np.ndarray, "t 2"]:
+  """AU06 and AU12 of each frame, 0 to 5."""
+  units = np.stack([expression.au06, expression.au12], axis=1)
+  return np.clip(FULL_INTENSITY * units, 0, FULL_INTENSITY).astype(np.float32)
+
+
+def _closing(time, start, onset, style, rng):
+  """Eyes that shut or narrow towards the apex; now and then a blink."""
+  shut = rng.uniform() < style.shut_eyes_chance
+  span = style.shut_eyes_amount if shut else style.narrow_eyes_amount
+  amount = rng.uniform(*span)
+  delay = start + onset * rng.uniform(0.3, 0.6)
+  closing = amount * _rise((time - delay) / rng.uniform(0.25, 0.4))
+  if rng.uniform() < style.blink_chance:
+    moment = 0.4 + rng.uniform() * max(time[-1] - 0.3, 0)  # not at rest
+    blink = 0.95 * np.exp(-(((time - moment) / 0.06) ** 2))
+    closing = np.maximum(closing, blink)
+  return np.clip(closing, 0, 1)
+
+
+def _gaze(time, style, rng):
+  """Into the camera, nearly, with a slow drift."""
+  aim = rng.normal(0, style.gaze_deviation, size=2)
+  drift = np.stack([_slow_noise(rng, time, seconds=0.4) for _ in "xy"], axis=1)
+  return aim + 0.3 * style.gaze_deviation * drift
+
+
+def _rise(share):
+  """From 0 to 1 with the least jerk, as limbs and faces move."""
+  s = np.clip(share, 0, 1)
+  return s**3 * (10 - 15 * s + 6 * s**2)
+
+
+def _slow_noise(rng, time, seconds):
+  """Noise of deviation about 1 that changes over that many seconds."""
+  phases = rng.uniform(0, 2 * np.pi, size=4)
+  speeds = rng.uniform(0.4, 1.3, size=4) / seconds
+  waves = np.sin(speeds[:, None] * time[None] + phases[:, None])
+  return waves.sum(axis=0) / np.sqrt(2)

@@ -1,0 +1,109 @@
+r"""CMM-Net on UvA-NEMO: the paper's settings where it gives them.
+
+  python -m cmm_jax.main --config=configs/nemo.py
+
+Numbers marked (ours) are not in the paper.
+"""
+
+import ml_collections
+
+
+def phase(
+  *,
+  epochs: float,
+  clips_per_batch: int,
+  frames_per_clip: int,
+  learning_rate: float,
+  beta1: float = 0.9,
+) -> ml_collections.ConfigDict:
+  """Returns the settings of one phase.
+
+  Args:
+    epochs: how often the loss sees every frame of the training split.
+    clips_per_batch: different clips in a batch.
+    frames_per_clip: of each, drawn at random for the loss; all are rolled out.
+    learning_rate: Adam's, which falls to a tenth of it by a cosine (ours).
+    beta1: Adam's first moment's memory.
+  """
+  return ml_collections.ConfigDict(
+    dict(
+      epochs=float(epochs),
+      clips_per_batch=clips_per_batch,
+      frames_per_clip=frames_per_clip,
+      learning_rate=learning_rate,
+      beta1=beta1,
+    )
+  )
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns the settings of the full run."""
+  config = ml_collections.ConfigDict()
+  config.workdir = "runs/nemo"
+  config.seed = 0
+
+  config.data = ml_collections.ConfigDict()
+  config.data.name = "uva_nemo"
+  config.data.data_dir = "data"
+  config.data.num_frames = 32  # T, section 4.1
+  config.data.image_size = 64  # height and width in pixels, section 4.1
+  config.data.mirror = True  # (ours), as all augmentation
+  config.data.stretch = 0.04  # deviation, as a share of the face
+  config.data.shift = 1.0  # deviation, in pixels of 64
+  config.data.colour = 0.15  # deviation of contrast and channel mixing
+
+  config.model = ml_collections.ConfigDict()
+  config.model.code_dim = 100  # section 4.1
+  config.model.vae_width = 64  # section 4.1
+  config.model.lstm_dim = 512  # (ours)
+  config.model.num_modes = 3  # K, section 4.2
+  config.model.translator_width = 64  # section 4.1
+  config.model.from_neutral = True  # (ours); False: the paper's form
+  config.model.reader_width = 32  # (ours), for measuring only
+
+  # How the modes are made and parted: see `phases.ModeForm`.
+  config.modes = ml_collections.ConfigDict()
+  config.modes.shared_start = True  # (ours); False: the paper's form
+  config.modes.push_reads = "change"  # (ours); "codes": the paper's form
+  config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
+  config.compare_as_printed = False  # train the paper's form beside it
+
+  config.loss = ml_collections.ConfigDict()
+  config.loss.kl = 1.0  # (ours), the plain VAE
+  config.loss.pull = 1.0  # (ours)
+  config.loss.push = 1.0  # (ours)
+  config.loss.share_temperature = 2.0  # (ours), nats per landmark image
+  config.loss.l1 = 100.0  # (ours), as pix2pix
+  config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
+
+  config.phases = ml_collections.ConfigDict()
+  # Epochs: section 3.5. Batches and learning rates: (ours).
+  config.phases.vae = phase(
+    epochs=50, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
+  )
+  config.phases.conditional = phase(
+    epochs=20, clips_per_batch=8, frames_per_clip=32, learning_rate=1e-3
+  )
+  config.phases.modes = phase(
+    epochs=10, clips_per_batch=8, frames_per_clip=32, learning_rate=1e-3
+  )
+  config.phases.modes_as_printed = phase(
+    epochs=10, clips_per_batch=8, frames_per_clip=32, learning_rate=1e-3
+  )
+  config.phases.translator = phase(
+    epochs=20,
+    clips_per_batch=16,
+    frames_per_clip=1,
+    learning_rate=2e-4,
+    beta1=0.5,
+  )
+  config.phases.readers = phase(  # not in the paper: they measure
+    epochs=20, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
+  )
+
+  config.train = ml_collections.ConfigDict()
+  config.train.log_every_steps = 50
+  config.train.picture_every_steps = 1000
+  config.train.checkpoint_every_steps = 1000
+  config.train.checkpoints_kept = 2
+  return config

@@ -1,0 +1,253 @@
+"""Writing videos and sheets, and reading videos back."""
+
+import os
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from PIL import Image
+
+from cmm_jax import video
+
+
+def moving(num_frames=8, height=48, width=64):
+  """Soft colours that change with place and time."""
+  t, y, x = np.mgrid[:num_frames, :height, :width]
+  colours = [60 + 2 * x, 50 + 3 * y, 90 + 8 * t + x]
+  return np.stack(colours, axis=-1).clip(0, 255).astype(np.uint8)
+
+
+def difference(a, b):
+  return np.abs(a.astype(float) - b.astype(float)).mean()
+
+
+def test_an_mp4_comes_back_as_it_was_written(tmp_path):
+  frames = moving()
+
+  video.write_mp4(tmp_path / "smile.mp4", frames, 25)
+  read = video.read(tmp_path / "smile.mp4")
+
+  assert read.shape == frames.shape and read.dtype == np.uint8
+  assert difference(read, frames) < 3
+
+
+@pytest.mark.parametrize(
+  "colour", ["red", "green", "blue", "white", "black", "orange"]
+)
+def test_an_mp4_keeps_its_colours(tmp_path, colour):
+  picture = np.asarray(Image.new("RGB", (32, 32), colour))
+
+  video.write_mp4(tmp_path / "smile.mp4", np.stack([picture] * 3), 25)
+
+  assert difference(video.read(tmp_path / "smile.mp4"), picture[None]) < 4
+
+
+def test_an_mp4_is_what_browsers_play(tmp_path):
+  av = pytest.importorskip("av")
+  path = tmp_path / "smile.mp4"
+  video.write_mp4(path, moving(), 29.97)
+
+  with av.open(str(path)) as container:
+    stream = container.streams.video[0]
+    assert stream.codec_context.name == "h264"
+    assert stream.pix_fmt == "yuv420p"
+    assert float(stream.average_rate) == pytest.approx(29.97, abs=0.01)
+    assert stream.frames == 8
+  content = path.read_bytes()
+  assert content.find(b"moov") < content.find(b"mdat")  # the index in front
+
+
+@hypothesis.given(
+  num_frames=st.integers(1, 4),
+  height=st.integers(1, 35),
+  width=st.integers(1, 35),
+)
+@hypothesis.settings(max_examples=12, deadline=None)
+def test_an_odd_side_gains_a_pixel_in_an_mp4(
+  tmp_path_factory, num_frames, height, width
+):
+  path = tmp_path_factory.mktemp("odd") / "smile.mp4"
+  frames = np.full((num_frames, height, width, 3), 120, np.uint8)
+
+  video.write_mp4(path, frames, 10)
+  read = video.read(path)
+
+  assert read.shape == (
+    num_frames,
+    height + height % 2,
+    width + width % 2,
+    3,
+  )
+  assert difference(read, np.uint8(120)) < 3
+
+
+def test_a_gif_comes_back_as_it_was_written(tmp_path):
+  frames = moving()
+
+  video.write_gif(tmp_path / "smile.gif", frames, 25)
+  read = video.read(tmp_path / "smile.gif")
+
+  assert read.shape == frames.shape
+  assert difference(read, frames) < 8  # 256 colours for all
+
+
+@pytest.mark.parametrize(
+  ("rate", "hundredths"), [(25, 32), (30, 27), (12.5, 64), (50, 16), (60, 16)]
+)
+def test_a_gif_loops_and_takes_as_long_as_the_video(tmp_path, rate, hundredths):
+  path = tmp_path / "smile.gif"
+
+  video.write_gif(path, moving(8), rate)  # 8 frames at 30 a second: 26.7
+
+  with Image.open(path) as image:
+    assert image.info["loop"] == 0
+    durations = []
+    for i in range(image.n_frames):
+      image.seek(i)
+      durations.append(image.info["duration"])
+  assert sum(durations) == 10 * hundredths
+  assert min(durations) >= 20
+
+
+def test_still_parts_of_a_gif_stay_still(tmp_path):
+  frames = moving()
+  frames[:, :, :20] = moving(1)[:, :, :20]
+
+  video.write_gif(tmp_path / "smile.gif", frames, 25)
+  read = video.read(tmp_path / "smile.gif")
+
+  assert np.ptp(read[:, :, :20].astype(int), axis=0).max() == 0
+
+
+@pytest.mark.parametrize("write", [video.write_mp4, video.write_gif])
+def test_frames_that_are_no_video_are_refused(tmp_path, write):
+  for frames in (
+    np.zeros((4, 8, 8), np.uint8),
+    np.zeros((4, 8, 8, 1), np.uint8),
+    np.zeros((0, 8, 8, 3), np.uint8),
+    np.zeros((4, 8, 8, 3), np.float32),
+  ):
+    with pytest.raises(ValueError, match="uint8"):
+      write(tmp_path / "smile.bin", frames, 25)
+  for rate in (0, -1, float("nan"), float("inf")):
+    with pytest.raises(ValueError, match="above 0"):
+      write(tmp_path / "smile.bin", moving(), rate)
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [video.write_mp4, video.write_gif])
+def test_a_full_disk_leaves_the_older_file(tmp_path, write):
+  resource = pytest.importorskip("resource")
+  path = tmp_path / "smile.bin"
+  path.write_bytes(b"older")
+  noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+  try:
+    with pytest.raises(OSError, match=r"smile\.bin"):
+      write(path, noise, 25)
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+  assert path.read_bytes() == b"older"
+  assert os.listdir(tmp_path) == ["smile.bin"]
+
+
+def test_a_missing_folder_is_made_and_a_folder_is_not_overwritten(tmp_path):
+  video.write_gif(tmp_path / "new" / "one" / "smile.gif", moving(2), 25)
+
+  assert os.listdir(tmp_path / "new" / "one") == ["smile.gif"]
+  with pytest.raises(IsADirectoryError, match="name of a file"):
+    video.write_gif(tmp_path / "new", moving(2), 25)
+
+
+@pytest.mark.parametrize(
+  ("suffix", "write"), [("mp4", video.write_mp4), ("gif", video.write_gif)]
+)
+def test_a_video_cut_short_is_named(tmp_path, suffix, write):
+  whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+  write(whole, moving(4), 25)
+  content = whole.read_bytes()
+  for share in (0.01, 0.1, 0.5, 0.8, 0.99):
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=rf"cut\.{suffix}.*copy it again"):
+      video.read(path)
+
+
+def test_missing_empty_and_foreign_files_are_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match="nowhere.mp4"):
+    video.read(tmp_path / "nowhere.mp4")
+  (tmp_path / "empty.mp4").touch()
+  with pytest.raises(ValueError, match=r"empty\.mp4.*0 bytes"):
+    video.read(tmp_path / "empty.mp4")
+  (tmp_path / "text.mp4").write_text("no video")
+  with pytest.raises(ValueError, match=r"text\.mp4"):
+    video.read(tmp_path / "text.mp4")
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_enlarged_frames_look_the_same_from_afar(smooth):
+  frames = moving()
+
+  large = video.upscale(frames, 4, smooth=smooth)
+
+  assert large.shape == (8, 192, 256, 3)
+  back = large.reshape(8, 48, 4, 64, 4, 3).mean(axis=(2, 4))
+  assert difference(back, frames) < 1
+
+
+def test_without_smoothing_every_pixel_becomes_a_square():
+  frames = moving(2)
+
+  large = video.upscale(frames, 3, smooth=False)
+
+  np.testing.assert_array_equal(
+    large, frames.repeat(3, axis=1).repeat(3, axis=2)
+  )
+
+
+@pytest.mark.parametrize("factor", [0, -2, 1.5])
+def test_frames_are_enlarged_by_whole_numbers_only(factor):
+  with pytest.raises(ValueError, match="whole number"):
+    video.upscale(moving(), factor)
+
+
+def test_a_sheet_shows_the_first_and_last_frame_and_those_between():
+  # Frame i is grey of value 10 * i; of 9 frames, 5 columns show every second.
+  frames = np.zeros((9, 20, 30, 3), np.uint8)
+  frames += 10 * np.arange(9, dtype=np.uint8)[:, None, None, None]
+
+  sheet = video.contact_sheet({"": frames}, columns=5)
+
+  assert sheet.shape == (20, 5 * 30 + 4 * 2, 3)
+  np.testing.assert_array_equal(sheet[10, 15::32, 0], [0, 20, 40, 60, 80])
+
+
+def test_a_sheet_has_a_row_and_a_caption_for_each_video():
+  black = np.zeros((8, 32, 32, 3), np.uint8)
+  rows = [("the truth", black), ("mode 1\nof 3", black[:2])]
+
+  sheet = video.contact_sheet(rows, columns=4, scale=2)
+
+  left = sheet.shape[1] - (4 * 64 + 3 * 2)
+  assert sheet.shape[0] == 64 + 2 + 64
+  assert left > 50
+  for start in (0, 66):
+    row = sheet[start : start + 64]
+    text = (row[:, :left] < 128).any(axis=(1, 2)).nonzero()[0]
+    assert len(text) and abs((text[0] + text[-1]) / 2 - 32) < 6  # centred
+  assert sheet[:64, left : left + 64].max() == 0
+  # The second video has two frames: two cells stay white.
+  assert sheet[66:, left + 2 * 66 :].min() == 255
+  # A caption does not reach the pictures.
+  assert sheet[:, left - 4 : left].min() == 255
+
+
+def test_a_sheet_of_nothing_or_of_different_sizes_is_refused():
+  with pytest.raises(ValueError, match="0 rows"):
+    video.contact_sheet([])
+  with pytest.raises(ValueError, match="one size"):
+    video.contact_sheet({"a": moving(2, 8, 8), "b": moving(2, 9, 8)})
+  with pytest.raises(ValueError, match="0 columns"):
+    video.contact_sheet({"a": moving()}, columns=0)

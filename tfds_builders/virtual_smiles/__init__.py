@@ -1,0 +1,1 @@
+"""Rendered smiles of people who do not exist."""
