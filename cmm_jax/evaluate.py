@@ -16,13 +16,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from cmm_jax import backend, checkpoints, data, landmarks
-from cmm_jax.generate import Generator, Smiles
+from cmm_jax.generate import WORKDIR, Generator, Smiles
 from cmm_jax.metrics import diversity, reading, similarity
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where the run was trained.")
 
 START, SMILE = slice(0, 4), slice(-8, None)  # frames: the neutral, the smile
 _AT_ONCE = 8  # clips generated in one call
@@ -215,10 +213,11 @@ def main(argv: Sequence[str]) -> None:
   """Measures and prints."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
+  logging.set_verbosity(logging.ERROR)
   warnings.filterwarnings("ignore", message="Sharding info not provided")
   backend.prepare()
   try:
-    measured = measure(_WORKDIR.value)
+    measured = measure(WORKDIR.value)
   except (OSError, ValueError) as error:
     sys.exit(f"error: {error}")
   names = list(next(iter(measured.table.values())))
@@ -228,7 +227,7 @@ def main(argv: Sequence[str]) -> None:
     values = [row[name] for row in measured.table.values()]
     print(f"{name:{width}}", *(f"{value:12.3f}" for value in values))
   print("instruments:", measured.readers)
-  print(f"written to {write(_WORKDIR.value, measured)}")
+  print(f"written to {write(WORKDIR.value, measured)}")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from jaxtyping import Float, UInt8
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where the model was trained.")
+# Public: the commands that measure a run have the same flag.
+WORKDIR = flags.DEFINE_string("workdir", None, "Where the model was trained.")
 _IMAGES = flags.DEFINE_multi_string(
   "image", None, "A photo or a folder of photos; may be given several times."
 )
@@ -199,13 +200,14 @@ def main(argv: Sequence[str]) -> None:
 
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; photos are --image=…")
+  logging.set_verbosity(logging.ERROR)
   warnings.filterwarnings("ignore", message="Sharding info not provided")
   try:
     files = photo.find(_IMAGES.value)
     from cmm_jax import backend
 
     backend.prepare()
-    generator = Generator(_WORKDIR.value)
+    generator = Generator(WORKDIR.value)
     labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
     for label in labels:
       generator.check_label(label)

@@ -41,6 +41,27 @@ def kl_to_standard_normal(
   return 0.5 * jnp.sum(terms, axis=-1)
 
 
+def code_distance(
+  codes: Float[Array, "*any d"],
+  mean: Float[Array, "*frames d"],
+  log_variance: Float[Array, "*frames d"],
+) -> Float[Array, "*any"]:
+  """How far codes lie from where the encoder puts the true frames (ours).
+
+  1/2 sum_d (code - mean)^2 / variance, in nats
+
+  The divergence between two normals of the encoder's variance around the mean
+  and the code. It keeps rolled-out codes among those that the decoder knows, so
+  that where clips differ it draws a face between them, not a blur of both. The
+  posterior is a target here and gets no gradient.
+  """
+  mean, log_variance = jax.lax.stop_gradient((mean, log_variance))
+  lead = (1,) * (codes.ndim - mean.ndim)
+  gaps = codes - mean.reshape(lead + mean.shape)
+  precision = jnp.exp(-log_variance).reshape(lead + mean.shape)
+  return 0.5 * jnp.sum(jnp.square(gaps) * precision, axis=-1)
+
+
 def pull(
   modes: Float[Array, "m b t d"], codes: Float[Array, "b t d"]
 ) -> Scalar:

@@ -18,6 +18,8 @@ _CONFIG = config_flags.DEFINE_config_file(
 
 def main(argv: list[str]) -> None:
   """Trains, with a user's mistakes reported in one line."""
+  # Orbax says a dozen things about every checkpoint; its errors still come.
+  logging.set_verbosity(logging.ERROR)
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
   try:

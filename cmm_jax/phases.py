@@ -25,6 +25,12 @@ Batch = Mapping[str, jax.Array]
 # Scalars by name for logging, and the networks' new running statistics.
 Reports = tuple[dict[str, jax.Array], dict[str, Any]]
 
+# In order; a run may leave out the paper's form of the modes.
+NAMES = (
+  *("vae", "conditional", "modes", "modes_as_printed"),
+  *("translator", "readers"),
+)
+
 AXIS = "data"  # the mapped axis: the batch is split along it
 
 
@@ -174,29 +180,25 @@ def build(
 
   # ---------------------------------------------------------------- 1: the VAE
 
-  def elbo(net, images, noise, *, train):
-    """BCE and KL per image, the decoded logits, the running statistics."""
-    (mean, log_variance), statistics = _apply(
+  def vae_terms(net, batch, *, train):
+    """The VAE's loss, its terms, the posterior of each frame [b f d] and the
+    running statistics."""
+    images = _flat(drawings(batch))
+    (mean, log_variance), net = _apply(
       nets.vae, net, images, train=train, method="encode"
     )
-    codes = mean + jnp.exp(0.5 * log_variance) * noise
-    logits, statistics = _apply(
-      nets.vae, statistics, codes, train=train, method="decode"
-    )
-    bce = losses.bce_per_image(logits, images)
-    kl = losses.kl_to_standard_normal(mean, log_variance)
-    return bce, kl, logits, statistics["batch_stats"]
-
-  def vae_terms(net, batch, *, train):
-    images = _flat(drawings(batch))
     noise = _flat(_noise(batch, (_frames(batch), nets.vae.code_dim)))
-    bce, kl, _, statistics = elbo(net, images, noise, train=train)
-    bce, kl = jnp.mean(bce), jnp.mean(kl)
+    codes = mean + jnp.exp(0.5 * log_variance) * noise
+    logits, net = _apply(nets.vae, net, codes, train=train, method="decode")
+    bce = jnp.mean(losses.bce_per_image(logits, images))
+    kl = jnp.mean(losses.kl_to_standard_normal(mean, log_variance))
+    shape = (*batch["times"].shape, -1)
+    posterior = mean.reshape(shape), log_variance.reshape(shape)
     terms = {"vae_bce": bce, "vae_kl": kl}
-    return bce + weight.kl * kl, terms, statistics
+    return bce + weight.kl * kl, terms, posterior, net["batch_stats"]
 
   def vae_loss(networks, batch):
-    loss, terms, statistics = vae_terms(networks["vae"], batch, train=True)
+    loss, terms, _, statistics = vae_terms(networks["vae"], batch, train=True)
     return loss, (terms, {"vae": statistics})
 
   def vae_show(networks, batch):
@@ -222,22 +224,28 @@ def build(
     logits = nets.vae.apply(networks["vae"], flat, method="decode")
     return logits.reshape(*codes.shape[:-1], *logits.shape[1:])
 
-  def sequence_bce(networks, batch, codes):
-    """Mean over the drawn frames of codes [... b t d]: [... b]."""
+  def sequence_costs(networks, batch, codes, posterior):
+    """BCE, and distance from the posterior, of codes [... b t d]: each [... b],
+    the mean over the drawn frames."""
     times = jnp.broadcast_to(
       batch["times"][..., None], (*codes.shape[:-2], _frames(batch), 1)
     )
-    logits = decode(networks, jnp.take_along_axis(codes, times, axis=-2))
+    codes = jnp.take_along_axis(codes, times, axis=-2)
+    logits = decode(networks, codes)
     targets = jnp.broadcast_to(drawings(batch), logits.shape)
-    return jnp.mean(losses.bce_per_image(logits, targets), axis=-1)
+    bce = jnp.mean(losses.bce_per_image(logits, targets), axis=-1)
+    gap = losses.code_distance(codes, *posterior)
+    return bce, jnp.mean(gap, axis=-1)
 
   def conditional_loss(networks, batch):
     # The VAE's own loss stays on while it is fine-tuned (ours): the codes keep
     # their scale and the decoder goes on to decode what it encodes.
-    loss, terms, _ = vae_terms(networks["vae"], batch, train=False)
+    loss, terms, posterior, _ = vae_terms(networks["vae"], batch, train=False)
     _, codes = roll_out(networks, batch)
-    bce = jnp.mean(sequence_bce(networks, batch, codes))
-    return loss + bce, ({"conditional_bce": bce, **terms}, {})
+    bce, gap = sequence_costs(networks, batch, codes, posterior)
+    bce, gap = jnp.mean(bce), jnp.mean(gap)
+    terms = {"conditional_bce": bce, "conditional_codes": gap, **terms}
+    return loss + bce + weight.codes * gap, (terms, {})
 
   def sequences_show(networks, batch):
     _, codes = roll_out(networks, batch)
@@ -252,11 +260,12 @@ def build(
   # ----------------------------------------------------- 3: with the mode bank
 
   def modes_loss(name, form, networks, batch):
-    loss, terms, _ = vae_terms(networks["vae"], batch, train=False)
+    loss, terms, posterior, _ = vae_terms(networks["vae"], batch, train=False)
     first, codes = roll_out(networks, batch)
     modes = getattr(nets, name).apply(networks[name], codes)  # [m b t d]
 
-    bce = jnp.mean(sequence_bce(networks, batch, codes))
+    bce, gap = sequence_costs(networks, batch, codes, posterior)
+    bce, gap = jnp.mean(bce), jnp.mean(gap)
     pull = losses.pull(modes, codes)
     average = jnp.mean(modes, axis=2)  # h_*k
     if form.push_reads == "change":
@@ -264,16 +273,18 @@ def build(
     push = losses.push(
       nets.mode_discriminator.apply(networks["mode_discriminator"], average)
     )
-    loss = loss + bce + weight.pull * pull + weight.push * push
+    loss = loss + bce + weight.codes * gap
+    loss = loss + weight.pull * pull + weight.push * push
     terms = {"conditional_bce": bce, "pull": pull, "push": push, **terms}
 
     if form.reconstruction == "best_of_modes":
-      costs = sequence_bce(networks, batch, modes)  # [m b]
+      bces, gaps = sequence_costs(networks, batch, modes, posterior)  # [m b]
+      costs = bces + weight.codes * gaps
       shares = _shares_over_devices(costs, weight.share_temperature)
-      best = jnp.mean(jnp.sum(shares * costs, axis=0))
-      loss = loss + best
-      terms["modes_bce"] = best
-      terms["modes_bce_all"] = jnp.mean(costs)
+      loss = loss + jnp.mean(jnp.sum(shares * costs, axis=0))
+      terms["modes_bce"] = jnp.mean(jnp.sum(shares * bces, axis=0))
+      terms["modes_codes"] = jnp.mean(jnp.sum(shares * gaps, axis=0))
+      terms["modes_bce_all"] = jnp.mean(bces)
     return loss, (terms, {})
 
   # ------------------------------------------------------------ 4: translation

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
-from absl import logging
 from clu import parameter_overview
 from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -47,7 +46,7 @@ def run(
     workdir, phase.name, config.train.checkpoints_kept
   ) as checkpoints:
     if checkpoints.newest_step() == steps:
-      logging.info("Phase %s is trained (%d steps).", phase.name, steps)
+      print(f"Phase {phase.name} is trained ({steps} steps).")
       return
     mesh = device_mesh(settings.clips_per_batch)
     optimizer = make_optimizer(settings, steps)
@@ -58,13 +57,11 @@ def run(
     frozen = jax.device_put(frozen)
     if start == 0:
       for name in phase.learns:
-        logging.info(
-          "%s\n%s",
-          name,
-          parameter_overview.get_parameter_overview(
-            state.networks[name]["params"], include_stats=False
-          ),
+        params = state.networks[name]["params"]
+        overview = parameter_overview.get_parameter_overview(
+          params, include_stats=False
         )
+        print(f"{name}\n{overview}")
     _loop(phase, config, clips, checkpoints, mesh, optimizer, state, frozen)
 
 
@@ -206,7 +203,7 @@ def _resume(checkpoints, state):
   if restored is None:
     return 0, state
   step, networks, opt_state = restored
-  logging.info("Phase %s goes on after step %d.", checkpoints.phase, step)
+  print(f"Phase {checkpoints.phase} goes on after step {step}.")
   return step, TrainState(jnp.int32(step), networks, opt_state)
 
 

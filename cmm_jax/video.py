@@ -315,7 +315,7 @@ def _whole_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def _av():
   """PyAV, imported when a video is first read or written."""
   try:
-    import av  # noqa: PLC0415
+    import av
   except ImportError as error:
     raise ModuleNotFoundError(
       "Videos need PyAV, which is not installed: pip install av. GIFs can be "

@@ -70,6 +70,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.loss = ml_collections.ConfigDict()
   config.loss.kl = 1.0  # (ours), the plain VAE
+  config.loss.codes = 1.0  # (ours), on the distance to the encoder's codes
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
   config.loss.share_temperature = 2.0  # (ours), nats per landmark image

@@ -15,21 +15,24 @@ def get_config() -> ml_collections.ConfigDict:
   config.workdir = "runs/quick"
   config.data.name = "virtual_smiles/quick"
 
-  config.model.vae_width = 24
+  config.model.vae_width = 16
   config.model.lstm_dim = 256
   config.model.translator_width = 24
   config.model.reader_width = 16
 
-  config.phases.vae.epochs = 4.0
+  # Small batches of many clips: on so few clips more steps beat larger ones.
+  config.phases.vae.update(
+    epochs=7.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
+  )
   config.phases.conditional.update(
-    epochs=2.0, clips_per_batch=16, frames_per_clip=4
+    epochs=3.5, clips_per_batch=16, frames_per_clip=2
   )
-  config.phases.modes.update(epochs=1.5, clips_per_batch=16, frames_per_clip=4)
+  config.phases.modes.update(epochs=2.0, clips_per_batch=16, frames_per_clip=2)
   config.phases.modes_as_printed.update(
-    epochs=0.75, clips_per_batch=16, frames_per_clip=4
+    epochs=0.75, clips_per_batch=16, frames_per_clip=2
   )
-  config.phases.translator.epochs = 1.25
-  config.phases.readers.update(epochs=1.0, frames_per_clip=2)
+  config.phases.translator.update(epochs=2.0)
+  config.phases.readers.update(epochs=2.0, frames_per_clip=2)
   config.compare_as_printed = True
 
   config.train.picture_every_steps = 200

@@ -4,32 +4,14 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
+import miniature
 from cmm_jax import landmarks
 
 GROUPS = (*landmarks.OPEN_LINES, *landmarks.CLOSED_LINES)
 
 
 def face_in(size, seed=0):
-  """A rough face, then shaken: jaw, brows, nose, eyes and lips in order."""
-  jaw = np.linspace(np.pi, 0, 17)
-  turn = np.arange(6) * np.pi / 3
-  around = np.arange(12) * np.pi / 6
-  inner = np.arange(8) * np.pi / 4
-  points = np.concatenate(
-    [
-      np.stack([0.5 + 0.4 * np.cos(jaw), 0.4 + 0.5 * np.sin(jaw)], 1),
-      np.stack([np.linspace(0.18, 0.42, 5), np.full(5, 0.25)], 1),
-      np.stack([np.linspace(0.58, 0.82, 5), np.full(5, 0.25)], 1),
-      np.stack([np.full(4, 0.5), np.linspace(0.35, 0.5, 4)], 1),
-      np.stack([np.linspace(0.43, 0.57, 5), np.full(5, 0.55)], 1),
-      np.stack([0.3 - 0.06 * np.cos(turn), 0.35 - 0.03 * np.sin(turn)], 1),
-      np.stack([0.7 - 0.06 * np.cos(turn), 0.35 - 0.03 * np.sin(turn)], 1),
-      np.stack([0.5 - 0.15 * np.cos(around), 0.72 - 0.07 * np.sin(around)], 1),
-      np.stack([0.5 - 0.1 * np.cos(inner), 0.72 - 0.03 * np.sin(inner)], 1),
-    ]
-  )
-  shake = np.random.default_rng(seed).normal(0, 0.01, points.shape)
-  return ((points + shake) * size).astype(np.float32)
+  return (size * miniature.neutral_points(seed)).astype(np.float32)
 
 
 def test_the_groups_hold_every_point_once():
@@ -71,17 +53,18 @@ def test_the_mirror_takes_any_number_of_frames():
   )
 
 
+def drawn(points, size):
+  return np.asarray(landmarks.draw(points, size))
+
+
 @hypothesis.given(seed=st.integers(0, 10**6), size=st.sampled_from([32, 64]))
 @hypothesis.settings(max_examples=20, deadline=None)
 def test_drawing_mirrored_points_is_mirroring_the_drawing(seed, size):
   points = face_in(size, seed)
 
-  drawn = landmarks.draw(landmarks.mirror(points, size), size).astype(float)
-  flipped = landmarks.draw(points, size)[:, ::-1].astype(float)
+  mirrored = drawn(landmarks.mirror(points, size), size)
 
-  # A place between two of the drawing's fine pixels may be rounded either way.
-  assert np.abs(drawn - flipped).mean() < 1
-  assert np.corrcoef(drawn.ravel(), flipped.ravel())[0, 1] > 0.99
+  np.testing.assert_allclose(mirrored, drawn(points, size)[:, ::-1], atol=1e-4)
 
 
 def nowhere_but(line, places):
@@ -92,67 +75,89 @@ def nowhere_but(line, places):
 
 
 def test_a_line_along_a_row_lights_that_row_alone():
-  places = np.stack([np.linspace(4, 27, 17), np.full(17, 9.0)], 1)
+  places = np.stack([np.linspace(4, 28, 17), np.full(17, 9.0)], 1)
 
-  image = landmarks.draw(nowhere_but(landmarks.JAW, places), 32)
+  image = drawn(nowhere_but(landmarks.JAW, places), 32)
 
-  np.testing.assert_array_equal(image[9, 5:27], 255)
+  np.testing.assert_allclose(image[9, 5:28], 1, atol=0.02)
   assert image[:9].max() == 0 and image[10:].max() == 0
 
 
 def test_a_line_between_two_rows_greys_both():
-  places = np.stack([np.linspace(4, 27, 17), np.full(17, 9.5)], 1)
+  places = np.stack([np.linspace(4, 28, 17), np.full(17, 9.5)], 1)
 
-  image = landmarks.draw(nowhere_but(landmarks.JAW, places), 32).astype(int)
+  image = drawn(nowhere_but(landmarks.JAW, places), 32)
 
-  # Of five fine rows two lie in one and three in the other, or the reverse.
-  pair = image[9:11, 6:26]
-  np.testing.assert_array_equal(pair.sum(axis=0), 255)
-  assert pair.min() == 102  # 255 * 2 / 5
+  np.testing.assert_allclose(image[9:11, 6:27], 0.5, atol=0.01)
+  assert image[:9].max() == 0 and image[11:].max() == 0
 
 
-@hypothesis.given(place=st.floats(4, 27), upright=st.booleans())
+@hypothesis.given(
+  place=st.floats(4, 27, width=32), upright=st.booleans()
+)
 @hypothesis.settings(max_examples=40, deadline=None)
 def test_a_line_is_as_bright_and_where_it_was_asked_for(place, upright):
-  places = np.stack([np.linspace(4, 27, 17), np.full(17, place)], 1)
+  places = np.stack([np.linspace(4, 28, 17), np.full(17, place)], 1)
   if upright:
     places = places[:, ::-1]
 
-  image = landmarks.draw(nowhere_but(landmarks.JAW, places), 32)
-  across = (image[16] if upright else image[:, 16]) / 255
+  image = drawn(nowhere_but(landmarks.JAW, places), 32)
+  across = image[16] if upright else image[:, 16]
 
-  np.testing.assert_allclose(across.sum(), 1, atol=0.01)
-  centre = (across * np.arange(32)).sum()
-  assert abs(centre - place) < 0.101  # half of a fifth of a pixel
+  np.testing.assert_allclose(across.sum(), 1, atol=0.02)
+  centre = (across * np.arange(32)).sum() / across.sum()
+  assert abs(centre - place) < 1e-3
 
 
 def test_slanted_lines_are_not_shifted():
-  rng = np.random.default_rng(0)
-  rows, columns = np.mgrid[:32, :32]
-  shifts = []
-  for _ in range(200):
-    angle = rng.uniform(0, np.pi)
-    middle = 15.5 + rng.uniform(-3, 3, 2)
-    reach = np.linspace(-8, 8, 17)[:, None]
-    places = middle + reach * [np.cos(angle), np.sin(angle)]
-    light = landmarks.draw(nowhere_but(landmarks.JAW, places), 32) / 255
-    centre = np.array([(light * columns).sum(), (light * rows).sum()])
-    shifts.append(centre / light.sum() - middle)
+  random = np.random.default_rng(0)
+  angles = random.uniform(0, np.pi, 200)
+  middles = 15.5 + random.uniform(-3, 3, (200, 1, 2))
+  ways = np.stack([np.cos(angles), np.sin(angles)], 1)[:, None]
+  lines = middles + np.linspace(-8, 8, 17)[:, None] * ways
+  points = np.stack([nowhere_but(landmarks.JAW, line) for line in lines])
 
-  np.testing.assert_allclose(np.mean(shifts, axis=0), 0, atol=0.02)
+  light = drawn(points, 32)
+
+  rows, columns = np.mgrid[:32, :32]
+  centres = [(light * place).sum((1, 2)) for place in (columns, rows)]
+  centres = np.stack(centres, 1) / light.sum((1, 2))[:, None]
+  np.testing.assert_allclose(centres, middles[:, 0], atol=0.02)
+  # 16 pixels of line, whatever their slant
+  np.testing.assert_allclose(light.sum((1, 2)), 16, rtol=0.02)
 
 
 def test_only_eyes_and_lips_are_closed():
-  places = np.stack([np.linspace(4, 27, 6), [4, 4, 4, 4, 4, 27.0]], 1)
-  eye = landmarks.draw(nowhere_but(landmarks.LEFT_EYE, places), 32)
-  brow = landmarks.draw(nowhere_but(landmarks.LEFT_BROW, places[:5]), 32)
+  x, y = [10, 12, 14, 14, 12, 10], [10, 10, 10, 12, 12, 12]
+  places = np.stack([x, y], 1)
 
-  assert eye[15:17, 15:17].max() > 0  # on the way from the last to the first
-  assert brow[6:].max() == 0
+  eye = drawn(nowhere_but(landmarks.LEFT_EYE, places), 32)
+  brow = drawn(nowhere_but(landmarks.LEFT_BROW, places[:5]), 32)
+
+  assert eye[11, 10] > 0.9  # on the way from the last point to the first
+  assert brow[11, 11] == 0 and brow[11, 14] > 0.9
 
 
 def test_points_outside_of_the_image_are_no_error():
   image = landmarks.draw(face_in(64) - 1000, 64)
 
-  assert image.shape == (64, 64) and image.dtype == np.uint8
+  assert image.shape == (64, 64) and image.dtype == np.float32
   assert image.max() == 0
+
+
+def test_each_drawing_of_a_clip_is_as_it_is_alone_and_within_zero_and_one():
+  clips = np.stack([face_in(64, seed) for seed in range(6)])
+
+  images = drawn(clips.reshape(2, 3, 68, 2), 64)
+
+  assert images.shape == (2, 3, 64, 64)
+  assert images.min() == 0 and 0.9 < images.max() <= 1
+  np.testing.assert_allclose(images[1, 2], drawn(clips[5], 64), atol=1e-6)
+
+
+def test_a_movement_of_a_tenth_of_a_pixel_is_seen():
+  points = face_in(64)
+  moved = points.copy()
+  moved[landmarks.MOUTH_CORNERS[0]] += 0.1
+
+  assert np.abs(drawn(moved, 64) - drawn(points, 64)).max() > 0.02

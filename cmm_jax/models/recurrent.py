@@ -8,6 +8,11 @@ from jaxtyping import Array, Float
 # Steps start near zero, so that an untrained roll-out stays at its first code.
 _small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 
+# Uniform within 1 / sqrt(hidden_dim), as PyTorch has it. Flax's default, an
+# orthogonal matrix, needs a QR decomposition for each gate and mode; run at
+# once on two cores, these can wait for one another for ever (jaxlib 0.10.2).
+_recurrent = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
 
 class _CodeStep(nn.Module):
   """One frame: the previous code and the condition give the next code."""
@@ -18,7 +23,10 @@ class _CodeStep(nn.Module):
   def __call__(self, carry, condition: Float[Array, "b c"]):
     memory, code = carry
     inputs = jnp.concatenate([code, condition], axis=-1)
-    memory, hidden = nn.OptimizedLSTMCell(self.hidden_dim)(memory, inputs)
+    cell = nn.OptimizedLSTMCell(
+      self.hidden_dim, recurrent_kernel_init=_recurrent
+    )
+    memory, hidden = cell(memory, inputs)
     step = nn.Dense(code.shape[-1], kernel_init=_small, name="step")(hidden)
     code = code + step
     return (memory, code), code
@@ -70,7 +78,9 @@ class _Mode(nn.Module):
       out_axes=1,
     )
     memory = _blank(codes[:, 0], self.hidden_dim)
-    _, hidden = scan(self.hidden_dim, name="lstm")(memory, codes)
+    _, hidden = scan(
+      self.hidden_dim, recurrent_kernel_init=_recurrent, name="lstm"
+    )(memory, codes)
     if not self.shared_start:
       return nn.Dense(codes.shape[-1], name="output")(hidden)
     steps = nn.Dense(codes.shape[-1], kernel_init=_small, name="output")(hidden)

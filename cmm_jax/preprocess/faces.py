@@ -259,7 +259,7 @@ def _view(picture, region, scale):
 def _dlib():
   """The module, imported when a face is first looked for."""
   try:
-    import dlib  # noqa: PLC0415
+    import dlib
   except ImportError as error:
     raise ModuleNotFoundError(
       "Faces are found with dlib, which is not installed: "

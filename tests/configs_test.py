@@ -1,0 +1,93 @@
+"""The configs: what differs between them, and that they are locked."""
+
+import dataclasses
+
+import pytest
+
+from cmm_jax import phases
+from configs import nemo, quick, smoke, virtual_smiles
+
+CONFIGS = {
+  module.__name__.removeprefix("configs."): module
+  for module in (nemo, quick, smoke, virtual_smiles)
+}
+
+
+def flat(config):
+  """Settings by their full names."""
+  return dict(_walk(config.to_dict(), ""))
+
+
+def _walk(tree, prefix):
+  for name, value in tree.items():
+    if isinstance(value, dict):
+      yield from _walk(value, f"{prefix}{name}.")
+    else:
+      yield f"{prefix}{name}", value
+
+
+def differences(one, other):
+  one, other = flat(one.get_config()), flat(other.get_config())
+  assert one.keys() == other.keys()  # every setting exists in the base
+  return {name for name in one if one[name] != other[name]}
+
+
+def test_smoke_shrinks_sizes_and_does_nothing_else():
+  sizes = {"model.code_dim"} | {
+    f"model.{name}"
+    for name in ("vae_width", "lstm_dim", "translator_width", "reader_width")
+  }
+  lengths = {
+    f"phases.{name}.{setting}"
+    for name in phases.NAMES
+    for setting in ("epochs", "clips_per_batch", "frames_per_clip")
+  }
+
+  found = differences(quick, smoke)
+
+  assert found <= sizes | lengths | {"workdir"}
+  assert sizes <= found
+  small, large = flat(smoke.get_config()), flat(quick.get_config())
+  for name in sizes:
+    assert small[name] < large[name]
+
+
+def test_the_embedded_dataset_differs_from_nemo_in_name_alone():
+  assert differences(nemo, virtual_smiles) == {"data.name", "workdir"}
+
+
+def test_quick_keeps_the_method():
+  found = differences(virtual_smiles, quick)
+
+  for name in found:
+    assert not name.startswith(("modes.", "loss.")), name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_locked_config_refuses_a_misspelt_name(name):
+  config = CONFIGS[name].get_config().lock()
+
+  with pytest.raises(AttributeError):
+    config.phases.vae.epoch = 3
+  with pytest.raises(KeyError):
+    config.modle = 3
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_phase_has_its_settings(name):
+  config = CONFIGS[name].get_config()
+  built = phases.build(config, phases.architecture(config, 2))
+
+  assert set(config.phases) == set(phases.NAMES)
+  names = tuple(phase.name for phase in built)
+  left_out = () if config.compare_as_printed else ("modes_as_printed",)
+  assert names == tuple(n for n in phases.NAMES if n not in left_out)
+
+
+def test_the_form_as_printed_is_what_the_config_calls_the_papers():
+  config = nemo.get_config()
+  config.modes.shared_start = False
+  config.modes.push_reads = "codes"
+  config.modes.reconstruction = "conditional"
+
+  assert config.modes.to_dict() == dataclasses.asdict(phases.AS_PRINTED)

@@ -1,0 +1,70 @@
+"""What all tests share: strict shapes, eight devices, a dataset, a trained run.
+
+Nothing of cmm_jax may be imported before the hook that checks annotations.
+"""
+
+import os
+
+# Eight devices, so that tests can compare one with all; each is slower.
+os.environ["XLA_FLAGS"] = (
+  os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+os.environ.setdefault("TFDS_DISABLE_TENSORFLOW_WARNING", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_disable_most_optimizations", True)  # compile time
+install_import_hook(
+  ["cmm_jax.models", "cmm_jax.losses", "cmm_jax.metrics"], "beartype.beartype"
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+  """A cache of compiled programs for these tests alone: several trainings of
+  the same phases compile them once, and what a user has cached plays no part.
+  """
+  folder = tmp_path_factory.mktemp("xla")
+  jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+  """Where the dataset "miniature" is prepared."""
+  import miniature
+
+  folder = tmp_path_factory.mktemp("data")
+  miniature.Miniature(data_dir=folder).download_and_prepare()
+  return str(folder)
+
+
+@pytest.fixture(scope="session")
+def clips(data_dir):
+  """The training clips of the miniature dataset."""
+  from cmm_jax import data
+
+  return data.Clips(data_dir, "miniature", "train")
+
+
+@pytest.fixture
+def config(data_dir, tmp_path):
+  """The smoke config on the miniature dataset, in a workdir of its own."""
+  import miniature
+
+  return miniature.config(data_dir, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def finished(data_dir, tmp_path_factory):
+  """The config of a run that has trained all phases, not to be written to."""
+  from cmm_jax import main
+  import miniature
+
+  config = miniature.config(data_dir, tmp_path_factory.mktemp("finished"))
+  main.train_all(config)
+  return config

@@ -1,0 +1,239 @@
+"""Each phase's loss: what it moves, what it leaves, and on how many devices."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import miniature
+import numpy as np
+import optax
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from cmm_jax import data, phases, train
+
+NUM_STEPS = 5
+
+
+@functools.cache
+def built():
+  """The miniature config's networks and phases; its folders are not used."""
+  config = miniature.config("nowhere", "nowhere")
+  nets = phases.architecture(config, len(miniature.LABELS))
+  return nets, {phase.name: phase for phase in phases.build(config, nets)}
+
+
+@functools.cache
+def first_networks(names):
+  nets, _ = built()
+  networks = {}
+  for i, name in enumerate(names):
+    init = jax.jit(functools.partial(nets.init, name))
+    networks[name] = jax.device_get(init(jax.random.key(i)))
+  return networks
+
+
+def optimizer():
+  # Not Adam, which makes steps of full length of gradients that are zero but
+  # for rounding.
+  return optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.05))
+
+
+@functools.cache
+def compiled(name, num_devices):
+  """The phase's step, and where its state and its batch have to lie."""
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), (phases.AXIS,))
+  _, by_name = built()
+  step = train.make_train_step(by_name[name].loss, optimizer(), mesh)
+  everywhere = NamedSharding(mesh, PartitionSpec())
+  return step, everywhere, NamedSharding(mesh, PartitionSpec(phases.AXIS))
+
+
+def networks_of(phase):
+  learnt, frozen = (
+    first_networks(tuple(sorted(names)))
+    for names in (phase.learns, phase.reads)
+  )
+  return learnt, frozen
+
+
+def taken(name, num_devices, batch, num_steps):
+  """The state after some steps on one batch, and each step's scalars."""
+  step, everywhere, split = compiled(name, num_devices)
+  learnt, frozen = networks_of(built()[1][name])
+  state = train.create_state(learnt, optimizer())
+  state = jax.device_put(state, everywhere)
+  frozen = jax.device_put(frozen, everywhere)
+  batch = jax.device_put(batch, split)
+  history = []
+  for _ in range(num_steps):
+    state, terms = step(state, frozen, batch)
+    history.append(jax.device_get(terms))
+  return jax.device_get(state), history
+
+
+@pytest.fixture(scope="module")
+def batch(clips):
+  return next(
+    data.batches(
+      clips,
+      clips_per_batch=8,
+      frames_per_clip=2,
+      augmentation=data.Augmentation(mirror=True, stretch=0.04, colour=0.1),
+      seed=0,
+    )
+  )
+
+
+@pytest.fixture(scope="module", params=phases.NAMES)
+def run(request, batch):
+  """A phase, its networks before, its state after, its scalars by step."""
+  phase = built()[1][request.param]
+  state, history = taken(phase.name, 1, batch, NUM_STEPS)
+  return phase, networks_of(phase)[0], state, history
+
+
+def leaves(tree):
+  paths = jax.tree_util.tree_leaves_with_path(tree)
+  return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in paths}
+
+
+def test_the_loss_falls_on_one_repeated_batch(run):
+  _, _, _, history = run
+
+  assert all(np.isfinite(v) for terms in history for v in terms.values())
+  assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_every_weight_of_what_is_learnt_moves(run):
+  phase, before, state, _ = run
+
+  assert state.networks.keys() == phase.learns.keys()
+  assert state.step == NUM_STEPS
+  for name in phase.learns:
+    old = leaves(before[name]["params"])
+    new = leaves(state.networks[name]["params"])
+    still = [path for path in old if np.array_equal(old[path], new[path])]
+    assert not still, name
+
+
+def test_running_statistics_move_where_the_network_is_trained_from_them(run):
+  phase, before, state, _ = run
+
+  for name, network in before.items():
+    if "batch_stats" not in network:
+      continue
+    old = leaves(network["batch_stats"])
+    new = leaves(state.networks[name]["batch_stats"])
+    moved = {not np.array_equal(old[path], new[path]) for path in old}
+    # From phase 2 on the VAE keeps the statistics that it is used with.
+    assert moved == {name != "vae" or phase.name == "vae"}, name
+
+
+def test_eight_devices_end_where_one_does(run, batch):
+  phase, _, one, history = run
+
+  eight, others = taken(phase.name, 8, batch, NUM_STEPS)
+
+  for name, value in history[0].items():
+    np.testing.assert_allclose(others[0][name], value, rtol=2e-4, err_msg=name)
+  for path, value in leaves(one.networks).items():
+    np.testing.assert_allclose(
+      leaves(eight.networks)[path], value, rtol=1e-3, atol=2e-4, err_msg=path
+    )
+
+
+def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
+  turned = {name: np.roll(value, 1, axis=0) for name, value in batch.items()}
+
+  (_, (one,)), (_, (other,)) = (
+    taken("vae", 1, b, 1) for b in (batch, turned)
+  )
+
+  for name, value in one.items():
+    np.testing.assert_allclose(other[name], value, rtol=1e-4, err_msg=name)
+
+
+def test_frozen_networks_get_no_gradient(batch):
+  phase = built()[1]["readers"]
+  learnt, frozen = networks_of(phase)
+
+  def loss(frozen):
+    # One example on no mesh: the mapped axis is made by vmap.
+    mapped = jax.vmap(
+      lambda b: phase.loss({**learnt, **frozen}, b)[0],
+      axis_name=phases.AXIS,
+    )
+    return jnp.sum(mapped(jax.tree.map(lambda x: x[None, :2], batch)))
+
+  gradient = jax.jit(jax.grad(loss))(frozen)
+
+  assert phase.reads == {"vae": "modes"}
+  assert all(not leaf.any() for leaf in leaves(gradient["vae"]["params"]).values())
+
+
+# ------------------------------------------------------------------- the record
+
+
+def test_what_a_phase_needs_was_trained_before_it():
+  _, by_name = built()
+  trained = {}
+  assert tuple(by_name) == phases.NAMES
+  for name, phase in by_name.items():
+    for network, earlier in (*phase.learns.items(), *phase.reads.items()):
+      if earlier is not None:
+        assert network in trained[earlier], f"{name} takes {network}"
+    assert not phase.learns.keys() & phase.reads.keys()
+    trained[name] = set(phase.learns)
+
+
+def test_the_order_is_the_papers():
+  _, by_name = built()
+
+  # Section 3.5; the paper's form of phase 3 and the readers are ours to compare
+  # and to measure.
+  ours = {"modes_as_printed", "readers"}
+  order = [name for name in by_name if name not in ours]
+  assert order == ["vae", "conditional", "modes", "translator"]
+  assert by_name["conditional"].learns == {"vae": "vae", "conditional": None}
+  assert by_name["modes"].learns == {
+    "vae": "conditional",
+    "conditional": "conditional",
+    "modes": None,
+    "mode_discriminator": None,
+  }
+
+
+@pytest.mark.parametrize("setting", ["push_reads", "reconstruction"])
+def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
+  config = miniature.config("nowhere", "nowhere")
+  config.modes[setting] = "both"
+
+  with pytest.raises(
+    ValueError, match=f"config.modes.{setting} is 'both'; choose one of '"
+  ):
+    phases.build(config, phases.architecture(config, 2))
+
+
+def test_the_form_as_printed_is_left_out_where_it_is_not_asked_for():
+  config = miniature.config("nowhere", "nowhere")
+  config.compare_as_printed = False
+  nets = phases.architecture(config, 2)
+
+  names = [phase.name for phase in phases.build(config, nets)]
+
+  assert "modes_as_printed" not in names and "modes" in names
+
+
+def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
+  config = miniature.config("nowhere", "nowhere")
+  nets = phases.architecture(config, 5)
+
+  shapes = jax.eval_shape(
+    functools.partial(nets.init, "conditional"), jax.random.key(0)
+  )
+
+  kernel = shapes["params"]["frame"]["OptimizedLSTMCell_0"]["ii"]["kernel"]
+  assert kernel.shape == (config.model.code_dim + 5, config.model.lstm_dim)
+  assert dataclasses.replace(nets, num_labels=2).modes == nets.modes
