@@ -16,6 +16,7 @@ _WORKERS = flags.DEFINE_integer("workers", None, "Threads; all processors.")
 
 
 def main(argv):
+  """Renders clips and prints how many frames came in a second."""
   del argv
   counts = [{"posed": 3, "spontaneous": 3}] * _IDENTITIES.value
 

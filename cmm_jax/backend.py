@@ -39,9 +39,7 @@ def compiler_options() -> dict[str, str]:
   """
   if jax.default_backend() != "cpu":
     return {}
-  options = {
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"
-  }
+  options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
   try:
     jax.jit(lambda a: a @ a, compiler_options=options)(jnp.ones((8, 8)))
   except Exception:  # an unknown option's error has no class of its own

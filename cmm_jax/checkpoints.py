@@ -1,7 +1,7 @@
 """What a run keeps on disk: its settings, and each phase's checkpoints.
 
-  <workdir>/config.json                  the settings and the labels
-  <workdir>/checkpoints/<phase>/<step>   networks, optimiser, position
+<workdir>/config.json                  the settings and the labels
+<workdir>/checkpoints/<phase>/<step>   networks, optimiser, position
 """
 
 import json
@@ -156,9 +156,7 @@ class Checkpoints:
     self._manager.reload()
 
 
-def trained_networks(
-  workdir: str, wanted: Mapping[str, str]
-) -> dict[str, Any]:
+def trained_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
   """Reads networks from finished or unfinished phases, as host arrays.
 
   Args:

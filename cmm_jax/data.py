@@ -44,12 +44,17 @@ class Augmentation:
     stretch: deviation of the face's height and width, and of its shear.
     shift: deviation of its place, in pixels of a 64-pixel frame.
     colour: deviation of contrast, brightness and of the mixing of channels.
+    parts: deviation of the size of jaw, brows, eyes, nose and mouth each and,
+      in eighths of the frame, of its place; where landmarks alone are asked
+      for, since frames cannot follow. Faces unlike those of the training split
+      are then nothing new to the networks that see only landmarks.
   """
 
   mirror: bool = False
   stretch: float = 0.0
   shift: float = 0.0
   colour: float = 0.0
+  parts: float = 0.0
 
 
 class Clips:
@@ -96,7 +101,7 @@ class Clips:
     found = self[0]["frames"].shape[:2]
     if found != (num_frames, image_size):
       raise ValueError(
-        f"The clips have {found[0]} frames of {found[1]} pixels, and the config "
+        f"The clips have {found[0]} frames of {found[1]} pixels, the config "
         f"wants config.data.num_frames = {num_frames} of "
         f"config.data.image_size = {image_size}; change these, or prepare the "
         "data at that size."
@@ -113,7 +118,7 @@ def batches(
   start: int = 0,
   with_frames: bool = True,
 ) -> Iterator[Batch]:
-  """Endless batches from step `start` on; batch i depends on `seed` and i alone.
+  """Endless batches from step `start` on, each made of `seed` and its step.
 
   Args:
     clips: the split to draw from.
@@ -156,11 +161,25 @@ def batches(
   return iter(dataset[start:].to_iter_dataset(options))
 
 
+_PARTS = [
+  list(part)
+  for part in (
+    landmarks.JAW,
+    (*landmarks.RIGHT_BROW, *landmarks.LEFT_BROW),
+    landmarks.EYES,
+    (*landmarks.NOSE_BRIDGE, *landmarks.NOSE_BASE),
+    landmarks.MOUTH,
+  )
+]
+
+
 def _draw_example(clip, frames_per_clip, augmentation, with_frames, random):
   """Frames of one clip, varied; `random` is the example's own generator."""
   num_frames, size = clip["frames"].shape[:2]
   times = np.sort(random.permutation(num_frames)[:frames_per_clip])
   key = random.integers(2**32, dtype=np.uint32)
+  if with_frames:
+    augmentation = dataclasses.replace(augmentation, parts=0.0)
   vary = _Variation(augmentation, size, random)
 
   chosen = np.concatenate([[0], times])  # the neutral frame and the drawn ones
@@ -195,6 +214,12 @@ class _Variation:
     self._shift = centre - stretch @ centre + shift
     self._moves = bool(augmentation.stretch or augmentation.shift)
 
+    count = len(_PARTS)
+    part = augmentation.parts * random.standard_normal((2, count, 2))
+    self._part_sizes = 1 + part[0].clip(-0.5, 0.5)
+    self._part_shifts = size / 8 * part[1]
+    self._deforms = bool(augmentation.parts)
+
     mixing = random.standard_normal((3, 3)).clip(-2, 2)
     tone = random.standard_normal(2).clip(-2, 2)
     strength = augmentation.colour
@@ -204,6 +229,16 @@ class _Variation:
 
   def points(self, points):
     """[n 68 2] to the same."""
+    if self._deforms:
+      points = points.copy()
+      for i, part in enumerate(_PARTS):
+        # About the part's place in the first frame: a smile stays a smile.
+        middle = points[0, part].mean(axis=0)
+        points[:, part] = (
+          middle
+          + self._part_shifts[i]
+          + (points[:, part] - middle) * self._part_sizes[i]
+        )
     if self._moves:
       points = points @ self._matrix.T + self._shift
     if self._mirror:

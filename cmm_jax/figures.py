@@ -27,7 +27,9 @@ def action_unit_curves(
     len(curves), 2, figsize=(9, 3 * len(curves)), squeeze=False, sharex=True
   )
   for row, (label, models) in zip(axes, curves.items(), strict=True):
-    for unit, (axis, name) in enumerate(zip(row, ("AU06", "AU12"), strict=True)):
+    for unit, (axis, name) in enumerate(
+      zip(row, ("AU06", "AU12"), strict=True)
+    ):
       for model, curve in models.items():
         values = np.array(curve)[:, unit]
         axis.plot(values, label=model, color=_COLOURS[model])
@@ -68,7 +70,11 @@ def sheet(
 
 
 def smile_rows(
-  smiles: Smiles, index: int, *, drawings: bool = True, only: slice = slice(None)
+  smiles: Smiles,
+  index: int,
+  *,
+  drawings: bool = True,
+  only: slice = slice(None),
 ) -> list[tuple[str, UInt8[np.ndarray, "t h w 3"]]]:
   """One face's sequences as rows: the faces, and under them the landmarks."""
   rows = []

@@ -17,7 +17,7 @@ def bce_per_image(
 ) -> Float[Array, "*images"]:
   """Binary cross-entropy of landmark images, summed over the pixels.
 
-  L_BCE = - sum y log x + (1 - y) log(1 - x)      (eq. 1, with the sign it lacks)
+  L_BCE = - sum y log x + (1 - y) log(1 - x)      (eq. 1, its sign mended)
 
   Args:
     logits: of the decoded images x.

@@ -66,11 +66,11 @@ class Monitor:
       FloatingPointError: a loss among them is not finite.
     """
     terms = jax.device_get(self._terms)
-    for back, values in enumerate(reversed(terms)):
+    for number, values in enumerate(terms, start=step - len(terms) + 1):
       if not np.isfinite(values["loss"]):
         bad = [n for n, v in values.items() if not np.isfinite(v)]
         raise FloatingPointError(
-          f"The loss is {values['loss']} at step {step - back} "
+          f"The loss is {values['loss']} at step {number} "
           f"(not finite: {', '.join(bad)}). Start again with a lower "
           "learning_rate of this phase in another workdir, or look at the data."
         )

@@ -135,9 +135,7 @@ def architecture(
   """The networks at the config's sizes."""
   data, model = config.data, config.model
   normalised = dict(image_size=data.image_size, axis_name=AXIS)
-  bank = functools.partial(
-    recurrent.ModeBank, model.num_modes, model.lstm_dim
-  )
+  bank = functools.partial(recurrent.ModeBank, model.num_modes, model.lstm_dim)
   reader = dict(width=model.reader_width, **normalised)
   return Architecture(
     vae=vae.LandmarkVAE(model.code_dim, model.vae_width, **normalised),
@@ -400,7 +398,9 @@ def build(
       drawn,
     ),
     modes_phase("modes", form),
-    *([modes_phase("modes_as_printed", AS_PRINTED)] * config.compare_as_printed),
+    *(
+      [modes_phase("modes_as_printed", AS_PRINTED)] * config.compare_as_printed
+    ),
     Phase(
       "translator",
       {"translator": None, "discriminator": None},

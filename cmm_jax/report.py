@@ -32,7 +32,10 @@ td:first-child, th:first-child { text-align: left }
 
 def goals(row: dict[str, float]) -> list[tuple[str, str, bool]]:
   """What a label's numbers have to reach: the wish, what was found, whether."""
-  ssim, still = row["ssim_smile/conditional"], row["ssim_smile/neutral repeated"]
+  ssim, still = (
+    row["ssim_smile/conditional"],
+    row["ssim_smile/neutral repeated"],
+  )
   moved = row["mouth_corners_px/conditional"] / row["mouth_corners_px/true"]
   smile, true = row["apd_smile_px/modes/all"], row["apd_smile_px/true/all"]
   start = row["apd_start_px/modes/all"]
@@ -76,15 +79,17 @@ def build(workdir: str) -> pathlib.Path:
     f"<style>{_STYLE}</style><h1>CMM-Net: {html.escape(str(workdir))}</h1>",
     _goals_table(measured),
     "<h2>Held-out people</h2>",
-    "<p>The true clip, the conditional LSTM's sequence and the modes', from the "
-    "first true frame.</p>",
+    "<p>The true clip, the conditional LSTM's sequence and the modes', from "
+    "the first true frame.</p>",
     *_people(measured, folder),
     "<h2>A real photo</h2>",
     *_photo(workdir, pictures.astronaut(), folder),
     "<h2>Action units</h2>",
-    "<p>Means over the held-out clips. Generated ones are read from the faces by "
-    "a small network whose errors on true frames stand below.</p>",
-    _image(folder / "action_units.png", figures.action_unit_curves(measured.curves)),
+    "<p>Means over the held-out clips. Generated ones are read from the faces "
+    "by a small network whose errors on true frames stand below.</p>",
+    _image(
+      folder / "action_units.png", figures.action_unit_curves(measured.curves)
+    ),
     "<h2>Training</h2>",
     _image(folder / "losses.png", figures.loss_curves(workdir)),
     "<h2>All numbers</h2>",
@@ -160,9 +165,13 @@ def _numbers_table(measured):
   head = "".join(f"<th>{html.escape(label)}" for label in labels)
   lines = [f"<table><tr><th>{head}</tr>"]
   for name in measured.table[labels[0]]:
-    cells = "".join(f"<td>{measured.table[l][name]:.3f}" for l in labels)
+    cells = "".join(
+      f"<td>{measured.table[label][name]:.3f}" for label in labels
+    )
     lines.append(f"<tr><td>{html.escape(name)}{cells}</tr>")
-  lines.append("</table><h3>The instruments on true held-out frames</h3><table>")
+  lines.append(
+    "</table><h3>The instruments on true held-out frames</h3><table>"
+  )
   for name, value in measured.readers.items():
     lines.append(f"<tr><td>{html.escape(name)}<td>{value:.3f}</tr>")
   return "".join(lines) + "</table>"
@@ -176,7 +185,9 @@ def _image(file, picture):
 
 def _inline(picture, kind, name):
   coded = base64.b64encode(picture).decode()
-  return f'<img alt="{html.escape(name)}" src="data:image/{kind};base64,{coded}">'
+  return (
+    f'<img alt="{html.escape(name)}" src="data:image/{kind};base64,{coded}">'
+  )
 
 
 def main(argv: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -142,7 +143,9 @@ def make_train_step(
 
   def step(state: TrainState, frozen, batch):
     def loss_of(params):
-      learnt = {n: {**v, "params": params[n]} for n, v in state.networks.items()}
+      learnt = {
+        n: {**v, "params": params[n]} for n, v in state.networks.items()
+      }
       return loss({**frozen, **learnt}, batch)
 
     params = {n: v["params"] for n, v in state.networks.items()}
@@ -214,6 +217,7 @@ def _device_batches(phase, config, clips, mesh, start) -> Iterator[Any]:
     stretch=config.data.stretch,
     shift=config.data.shift,
     colour=config.data.colour,
+    parts=config.data.parts,
   )
   sharding = NamedSharding(mesh, PartitionSpec(AXIS))
   for batch in data.batches(
@@ -233,4 +237,4 @@ def _device_batches(phase, config, clips, mesh, start) -> Iterator[Any]:
 
 def _stable_number(name: str) -> int:
   """A number that belongs to a name, the same in every process."""
-  return int.from_bytes(name.encode()[:4], "big") % 2**31
+  return zlib.crc32(name.encode()) % 2**31

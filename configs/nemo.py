@@ -50,6 +50,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.mirror = True  # (ours), as all augmentation
   config.data.stretch = 0.04  # deviation, as a share of the face
   config.data.shift = 1.0  # deviation, in pixels of 64
+  config.data.parts = 0.06  # deviation of the face's parts
   config.data.colour = 0.15  # deviation of contrast and channel mixing
 
   config.model = ml_collections.ConfigDict()

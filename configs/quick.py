@@ -1,7 +1,7 @@
 r"""The same networks, narrower and trained for minutes on two CPU cores.
 
-  tfds build tfds_builders/virtual_smiles --config quick --data_dir data
-  python -m cmm_jax.main --config=configs/quick.py
+tfds build tfds_builders/virtual_smiles --config quick --data_dir data
+python -m cmm_jax.main --config=configs/quick.py
 """
 
 import ml_collections
@@ -22,17 +22,17 @@ def get_config() -> ml_collections.ConfigDict:
 
   # Small batches of many clips: on so few clips more steps beat larger ones.
   config.phases.vae.update(
-    epochs=7.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
+    epochs=6.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
   )
   config.phases.conditional.update(
-    epochs=3.5, clips_per_batch=16, frames_per_clip=2
+    epochs=2.5, clips_per_batch=16, frames_per_clip=2
   )
-  config.phases.modes.update(epochs=2.0, clips_per_batch=16, frames_per_clip=2)
+  config.phases.modes.update(epochs=1.5, clips_per_batch=16, frames_per_clip=2)
   config.phases.modes_as_printed.update(
-    epochs=0.75, clips_per_batch=16, frames_per_clip=2
+    epochs=0.4, clips_per_batch=16, frames_per_clip=2
   )
-  config.phases.translator.update(epochs=2.0)
-  config.phases.readers.update(epochs=2.0, frames_per_clip=2)
+  config.phases.translator.update(epochs=1.5, learning_rate=1e-3)
+  config.phases.readers.update(epochs=1.5, frames_per_clip=2)
   config.compare_as_printed = True
 
   config.train.picture_every_steps = 200

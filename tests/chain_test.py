@@ -1,5 +1,6 @@
 """All phases one after another: trained, stopped, gone on with, used."""
 
+import json
 import pathlib
 import re
 import shutil
@@ -8,8 +9,13 @@ import jax
 import miniature
 import numpy as np
 import pytest
+import skimage.data
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
 
-from cmm_jax import checkpoints, main, monitor
+from cmm_jax import checkpoints, evaluate, generate, main, monitor
+from cmm_jax.metrics import reading
 
 PHASES = (
   "vae",
@@ -112,7 +118,9 @@ def copy(finished, tmp_path):
   """The finished run's config, pointed at a copy of the run."""
   workdir = tmp_path / "copy"
   shutil.copytree(finished.workdir, workdir)
-  return finished.copy_and_resolve_references() | {"workdir": str(workdir)}
+  config = finished.copy_and_resolve_references()
+  config.workdir = str(workdir)
+  return config.lock()
 
 
 def test_a_changed_setting_is_named_and_stops_the_run(copy):

@@ -69,7 +69,7 @@ def test_a_locked_config_refuses_a_misspelt_name(name):
 
   with pytest.raises(AttributeError):
     config.phases.vae.epoch = 3
-  with pytest.raises(KeyError):
+  with pytest.raises(AttributeError):
     config.modle = 3
 
 

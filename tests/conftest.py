@@ -62,8 +62,9 @@ def config(data_dir, tmp_path):
 @pytest.fixture(scope="session")
 def finished(data_dir, tmp_path_factory):
   """The config of a run that has trained all phases, not to be written to."""
-  from cmm_jax import main
   import miniature
+
+  from cmm_jax import main
 
   config = miniature.config(data_dir, tmp_path_factory.mktemp("finished"))
   main.train_all(config)

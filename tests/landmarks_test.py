@@ -1,10 +1,10 @@
 """The 68 points: groups, mirror image, drawing."""
 
 import hypothesis
+import miniature
 import numpy as np
 from hypothesis import strategies as st
 
-import miniature
 from cmm_jax import landmarks
 
 GROUPS = (*landmarks.OPEN_LINES, *landmarks.CLOSED_LINES)
@@ -92,9 +92,7 @@ def test_a_line_between_two_rows_greys_both():
   assert image[:9].max() == 0 and image[11:].max() == 0
 
 
-@hypothesis.given(
-  place=st.floats(4, 27, width=32), upright=st.booleans()
-)
+@hypothesis.given(place=st.floats(4, 27, width=32), upright=st.booleans())
 @hypothesis.settings(max_examples=40, deadline=None)
 def test_a_line_is_as_bright_and_where_it_was_asked_for(place, upright):
   places = np.stack([np.linspace(4, 28, 17), np.full(17, place)], 1)

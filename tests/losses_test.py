@@ -117,7 +117,9 @@ def test_shares_sum_to_one_and_use_all_modes_equally(
 
 
 def test_cold_shares_choose_the_nearest_mode():
-  costs = jnp.array([[1.0, 9, 9, 2, 5, 7], [9, 1, 2, 9, 6, 5], [8, 7, 6, 7, 1, 1]])
+  costs = jnp.array(
+    [[1.0, 9, 9, 2, 5, 7], [9, 1, 2, 9, 6, 5], [8, 7, 6, 7, 1, 1]]
+  )
 
   shares = losses.balanced_shares(costs, temperature=0.05)
 

@@ -32,7 +32,9 @@ def test_equal_sequences_have_no_distance_and_one_alone_is_refused():
 
 def test_the_movement_is_the_mean_distance_from_the_start():
   start = np.ones((2, 2), np.float32)
-  sequence = np.stack([start, start + [[3, 4], [0, 0]]]).astype(np.float32)
+  sequence = np.stack([start, start + np.array([[3, 4], [0, 0]])]).astype(
+    np.float32
+  )
 
   assert diversity.movement(sequence, start) == 5 / 4
 

@@ -38,8 +38,9 @@ class Reader:
         faces / 127.5 - 1.0,
       )
 
-    self._points, self._units = jax.jit(points, **compiled), jax.jit(
-      units, **compiled
+    self._points, self._units = (
+      jax.jit(points, **compiled),
+      jax.jit(units, **compiled),
     )
 
   def points(

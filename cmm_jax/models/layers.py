@@ -63,17 +63,21 @@ class Shrink(nn.Module):
 
 
 class Grow(nn.Module):
-  """The transposed Conv(4,2,1): doubles height and width."""
+  """The transposed Conv(4,2,1): doubles height and width.
+
+  Its first weights are scaled by `gain`.
+  """
 
   features: int
   use_bias: bool = True
+  gain: float = 1.0
 
   @nn.compact
   def __call__(
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h*2 w*2 {self.features}"]:
     shape = (4, 4, self.features, x.shape[-1])
-    x = convolutions.grow(x, self.param("kernel", _grow_init, shape))
+    x = convolutions.grow(x, self.param("kernel", _grow_init, shape, self.gain))
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -137,9 +141,10 @@ def levels_down_to(image_size: int, side: int) -> int:
   return levels
 
 
-def _grow_init(key, shape, dtype=jnp.float32):
-  """`_kernel_init` for kernels [4, 4, out, in]; 4 of 16 weights meet a pixel."""
-  return 2 * _kernel_init(key, shape[:2] + shape[:1:-1], dtype).swapaxes(2, 3)
+def _grow_init(key, shape, gain):
+  """`_kernel_init` for [4, 4, out, in], where 4 of 16 weights meet a pixel."""
+  kernel = _kernel_init(key, shape[:2] + shape[:1:-1], jnp.float32)
+  return 2 * gain * kernel.swapaxes(2, 3)
 
 
 def _with_bias(module: nn.Module, x: jax.Array) -> jax.Array:

@@ -67,9 +67,7 @@ class _Mode(nn.Module):
   shared_start: bool
 
   @nn.compact
-  def __call__(
-    self, codes: Float[Array, "b t d"]
-  ) -> Float[Array, "b t d"]:
+  def __call__(self, codes: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
     scan = nn.scan(
       nn.OptimizedLSTMCell,
       variable_broadcast="params",

@@ -48,7 +48,10 @@ class Translator(nn.Module):
       x = layers.Normalise(self.axis_name, name=f"up_norm_{i}")(x, train)
       x = nn.relu(x)
       x = jnp.concatenate([x, skips[last - 1 - i]], axis=-1)
-    x = layers.Grow(3, name=f"up_{last}")(x)
+    # Beside the neutral face it starts at nearly nothing: training then goes on
+    # from the neutral face instead of from noise.
+    gain = 0.01 if self.from_neutral else 1.0
+    x = layers.Grow(3, gain=gain, name=f"up_{last}")(x)
     if self.from_neutral:
       # The limit keeps arctanh finite at pure black and white.
       x = x + jnp.arctanh(jnp.clip(neutral, -0.99, 0.99))

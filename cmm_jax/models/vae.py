@@ -26,9 +26,7 @@ class LandmarkVAE(nn.Module):
 
   def __call__(
     self, images: Float[Array, "b h w 1"], train: bool = False
-  ) -> tuple[
-    Float[Array, "b d"], Float[Array, "b d"], Float[Array, "b h w 1"]
-  ]:
+  ) -> tuple[Float[Array, "b d"], Float[Array, "b d"], Float[Array, "b h w 1"]]:
     """The mean, the log-variance and the logits decoded from the mean."""
     mean, log_variance = self.encode(images, train)
     return mean, log_variance, self.decode(mean, train)

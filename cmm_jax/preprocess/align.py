@@ -1,7 +1,7 @@
 """Alignment: every face upright, at the same place and of the same size.
 
 The line from the eyes' centre to the mouth becomes vertical, with the eyes'
-centre in the middle column (section 4.1). Where exactly, and how large, is ours.
+centre in the middle column (section 4.1). Where in it, and how large, is ours.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class Similarity:
     shrink = 1 / np.sqrt(abs(np.linalg.det(self.matrix)))
     factor = max(1, int(np.ceil(shrink)))
     inverse = np.linalg.inv(self.matrix)
-    # Frame pixel j covers the large pixels factor * j ... factor * j + factor-1.
+    # Frame pixel j covers the large pixels factor * j to factor * (j + 1) - 1.
     offset = inverse @ (np.full(2, (1 / factor - 1) / 2) - self.shift)
     step = inverse / factor
     # Pillow samples at pixel corners plus a half; points here are centres.
@@ -97,9 +97,7 @@ def align(
   points: Float[np.ndarray, "68 2"],
   size: int,
   neutral: Float[np.ndarray, "68 2"] | None = None,
-) -> tuple[
-  UInt8[np.ndarray, "size size 3"], Float[np.ndarray, "68 2"]
-]:
+) -> tuple[UInt8[np.ndarray, "size size 3"], Float[np.ndarray, "68 2"]]:
   """Cuts the aligned face out of a picture.
 
   Args:

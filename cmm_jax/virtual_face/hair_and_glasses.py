@@ -213,13 +213,13 @@ def add_glasses(parts: Parts, rng: np.random.Generator) -> Parts:
     outer = rings[1][np.argmax(sign * rings[1][:, 0])]
     back = np.array([sign * 0.80, outer[1] + 0.05, 0.45])
     arm = np.stack([outer, back])
-    strip(arm, arm + [0, 0.03, 0], closed=False)
+    strip(arm, arm + np.array([0, 0.03, 0]), closed=False)
   gap = eyes[1][0] - half_width
   x = np.linspace(-gap, gap, 7)
   beam = np.stack(
     [x, eyes[0][1] + 0.05 - 1.5 * x**2, front - 0.2 * x**2], axis=1
   )
-  strip(beam, beam + [0, rim + 0.01, 0], closed=False)
+  strip(beam, beam + np.array([0, rim + 0.01, 0]), closed=False)
   places = np.array(places)
   return parts.with_more(
     places, np.array(triangles), head.FRAME, np.zeros_like(places)

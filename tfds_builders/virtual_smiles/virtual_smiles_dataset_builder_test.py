@@ -46,13 +46,15 @@ def prepare(folder):
 
 
 def test_two_builds_write_the_same_bytes_as_array_records():
-  with tempfile.TemporaryDirectory() as first:
-    with tempfile.TemporaryDirectory() as second:
-      written = sorted(prepare(first).glob("*array_record*"))
-      again = sorted(prepare(second).glob("*array_record*"))
-      assert len(written) == 3
-      for one, other in zip(written, again, strict=True):
-        assert one.read_bytes() == other.read_bytes()
+  with (
+    tempfile.TemporaryDirectory() as first,
+    tempfile.TemporaryDirectory() as second,
+  ):
+    written = sorted(prepare(first).glob("*array_record*"))
+    again = sorted(prepare(second).glob("*array_record*"))
+    assert len(written) == 3
+    for one, other in zip(written, again, strict=True):
+      assert one.read_bytes() == other.read_bytes()
 
 
 def test_prepared_clips_are_read_back_and_splits_share_no_one():
