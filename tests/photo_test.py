@@ -118,7 +118,7 @@ def test_sixteen_bits_of_grey_become_eight(tmp_path):
 def test_grey_beyond_sixteen_bits_is_refused(tmp_path):
   grey = np.array([[0, 70000]], np.int32)
 
-  with pytest.raises(ValueError, match="0 to 70000.*save it with 8 bits"):
+  with pytest.raises(ValueError, match=r"0 to 70000.*save it with 8 bits"):
     photo.read(saved(tmp_path, Image.fromarray(grey), ".tif"))
 
 
@@ -175,11 +175,11 @@ def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path):
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
   path = saved(tmp_path, Image.new("1", (1000, 100)))
   monkeypatch.setattr(photo, "MAX_PIXELS", 99_999)
-  with pytest.raises(ValueError, match="1000 by 100 pixels.*make it smaller"):
+  with pytest.raises(ValueError, match=r"1000 by 100 pixels.*make it smaller"):
     photo.read(path)
 
   monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own guard
-  with pytest.raises(ValueError, match="too large.*make it smaller"):
+  with pytest.raises(ValueError, match=r"too large.*make it smaller"):
     photo.read(path)
 
 
@@ -190,7 +190,7 @@ def test_a_photo_cut_short_is_named(tmp_path, suffix, share):
   path = saved(tmp_path, Image.fromarray(noise), suffix)
   path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
-  with pytest.raises(ValueError, match="photo"):
+  with pytest.raises(ValueError, match=r"photo"):
     photo.read(path)
 
 
@@ -207,9 +207,9 @@ def test_any_other_file_is_refused_in_one_way(tmp_path_factory, content):
 
 
 def test_missing_empty_and_foreign_files_and_folders_are_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match="nowhere.jpg"):
+  with pytest.raises(FileNotFoundError, match=r"nowhere.jpg"):
     photo.read(tmp_path / "nowhere.jpg")
-  with pytest.raises(ValueError, match="is a folder"):
+  with pytest.raises(ValueError, match=r"is a folder"):
     photo.read(tmp_path)
   (tmp_path / "empty.jpg").touch()
   with pytest.raises(ValueError, match=r"empty\.jpg.*0 bytes"):
@@ -234,12 +234,12 @@ def test_a_folder_stands_for_its_photos_by_name(tmp_path):
 
 
 def test_paths_that_lead_to_no_photo_are_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match="nowhere"):
+  with pytest.raises(FileNotFoundError, match=r"nowhere"):
     photo.find([tmp_path / "nowhere"])
   (tmp_path / "notes.txt").touch()
   with pytest.raises(FileNotFoundError, match=r"No photo in.*\.jpg"):
     photo.find([tmp_path])
-  with pytest.raises(ValueError, match="at least one"):
+  with pytest.raises(ValueError, match=r"at least one"):
     photo.find([])
 
 

@@ -128,10 +128,10 @@ def test_frames_that_are_no_video_are_refused(tmp_path, write):
     np.zeros((0, 8, 8, 3), np.uint8),
     np.zeros((4, 8, 8, 3), np.float32),
   ):
-    with pytest.raises(ValueError, match="uint8"):
+    with pytest.raises(ValueError, match=r"uint8"):
       write(tmp_path / "smile.bin", frames, 25)
   for rate in (0, -1, float("nan"), float("inf")):
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match=r"above 0"):
       write(tmp_path / "smile.bin", moving(), rate)
   assert list(tmp_path.iterdir()) == []
 
@@ -158,7 +158,7 @@ def test_a_missing_folder_is_made_and_a_folder_is_not_overwritten(tmp_path):
   video.write_gif(tmp_path / "new" / "one" / "smile.gif", moving(2), 25)
 
   assert os.listdir(tmp_path / "new" / "one") == ["smile.gif"]
-  with pytest.raises(IsADirectoryError, match="name of a file"):
+  with pytest.raises(IsADirectoryError, match=r"name of a file"):
     video.write_gif(tmp_path / "new", moving(2), 25)
 
 
@@ -176,7 +176,7 @@ def test_a_video_cut_short_is_named(tmp_path, suffix, write):
 
 
 def test_missing_empty_and_foreign_files_are_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match="nowhere.mp4"):
+  with pytest.raises(FileNotFoundError, match=r"nowhere.mp4"):
     video.read(tmp_path / "nowhere.mp4")
   (tmp_path / "empty.mp4").touch()
   with pytest.raises(ValueError, match=r"empty\.mp4.*0 bytes"):
@@ -209,7 +209,7 @@ def test_without_smoothing_every_pixel_becomes_a_square():
 
 @pytest.mark.parametrize("factor", [0, -2, 1.5])
 def test_frames_are_enlarged_by_whole_numbers_only(factor):
-  with pytest.raises(ValueError, match="whole number"):
+  with pytest.raises(ValueError, match=r"whole number"):
     video.upscale(moving(), factor)
 
 
@@ -245,9 +245,9 @@ def test_a_sheet_has_a_row_and_a_caption_for_each_video():
 
 
 def test_a_sheet_of_nothing_or_of_different_sizes_is_refused():
-  with pytest.raises(ValueError, match="0 rows"):
+  with pytest.raises(ValueError, match=r"0 rows"):
     video.contact_sheet([])
-  with pytest.raises(ValueError, match="one size"):
+  with pytest.raises(ValueError, match=r"one size"):
     video.contact_sheet({"a": moving(2, 8, 8), "b": moving(2, 9, 8)})
-  with pytest.raises(ValueError, match="0 columns"):
+  with pytest.raises(ValueError, match=r"0 columns"):
     video.contact_sheet({"a": moving()}, columns=0)
