@@ -50,7 +50,8 @@ case "${1:-main}" in
   main)
     setup
     say "dataset"
-    if [ -e data/virtual_smiles/quick ]; then
+    # A build that was stopped leaves a folder whose name says so.
+    if ls data/virtual_smiles/quick 2>/dev/null | grep -qxE '[0-9.]+'; then
       echo "Already in data/virtual_smiles/quick."
     else
       .venv/bin/tfds build tfds_builders/virtual_smiles --config quick --data_dir data

@@ -19,6 +19,7 @@ drawn from each:
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -281,9 +282,10 @@ def _open_builder(data_dir, name):
   parts = name.split("/")
   folder = os.path.join(os.path.expanduser(data_dir), *parts)
   try:
+    # A build that was stopped leaves "1.0.0.incomplete…" behind.
     versions = sorted(
-      (v for v in os.listdir(folder) if v[0].isdigit()),
-      key=lambda v: [int(n) for n in v.split(".")],
+      (v for v in os.listdir(folder) if re.fullmatch(r"\d+\.\d+\.\d+", v)),
+      key=lambda version: [int(number) for number in version.split(".")],
     )
     if not os.path.exists(os.path.join(folder, "dataset_info.json")):
       folder = os.path.join(folder, versions[-1])
