@@ -25,14 +25,14 @@ def get_config() -> ml_collections.ConfigDict:
     epochs=6.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
   )
   config.phases.conditional.update(
-    epochs=2.5, clips_per_batch=16, frames_per_clip=2
+    epochs=2.0, clips_per_batch=16, frames_per_clip=2
   )
-  config.phases.modes.update(epochs=1.5, clips_per_batch=16, frames_per_clip=2)
+  config.phases.modes.update(epochs=0.9, clips_per_batch=12, frames_per_clip=2)
   config.phases.modes_as_printed.update(
-    epochs=0.4, clips_per_batch=16, frames_per_clip=2
+    epochs=0.2, clips_per_batch=12, frames_per_clip=2
   )
-  config.phases.translator.update(epochs=1.5, learning_rate=1e-3)
-  config.phases.readers.update(epochs=1.5, frames_per_clip=2)
+  config.phases.translator.update(epochs=1.2, learning_rate=1e-3)
+  config.phases.readers.update(epochs=1.25, frames_per_clip=2)
   config.compare_as_printed = True
 
   config.train.picture_every_steps = 200

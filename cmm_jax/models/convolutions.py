@@ -10,7 +10,7 @@ that a CPU does well, behind a `custom_vjp`:
   correlate [b 2h 2w c] x [b h w o] -> [4 4 c o]    its transpose in the weights
 
 Other backends have convolutions of their own and get the plain form. Nothing
-above this module knows which one runs; `benchmarks/` measures them.
+above this module knows which one runs.
 """
 
 from typing import Literal
