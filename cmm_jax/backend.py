@@ -4,16 +4,24 @@ import ctypes
 import functools
 import os
 import sys
+import warnings
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 
 # mallopt's names, from malloc.h
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def prepare() -> None:
-  """Keeps compiled programs between runs and large buffers within a run."""
+  """Keeps compiled programs between runs and large buffers within a run.
+
+  Also quietens Orbax, which says a dozen things about every checkpoint; its
+  errors still come.
+  """
+  logging.set_verbosity(logging.ERROR)
+  warnings.filterwarnings("ignore", message="Sharding info not provided")
   if not jax.config.jax_compilation_cache_dir:
     home = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
     folder = os.path.join(home, "cmm_jax", "xla")

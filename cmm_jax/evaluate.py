@@ -10,13 +10,12 @@ import dataclasses
 import json
 import pathlib
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 
 from cmm_jax import backend, checkpoints, data, landmarks
 from cmm_jax.generate import WORKDIR, Generator, Smiles
@@ -213,8 +212,6 @@ def main(argv: Sequence[str]) -> None:
   """Measures and prints."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  logging.set_verbosity(logging.ERROR)
-  warnings.filterwarnings("ignore", message="Sharding info not provided")
   backend.prepare()
   try:
     measured = measure(WORKDIR.value)

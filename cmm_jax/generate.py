@@ -12,11 +12,10 @@ import dataclasses
 import os
 import pathlib
 import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 from jaxtyping import Float, UInt8
 
 # Public: the commands that measure a run have the same flag.
@@ -200,8 +199,6 @@ def main(argv: Sequence[str]) -> None:
 
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; photos are --image=…")
-  logging.set_verbosity(logging.ERROR)
-  warnings.filterwarnings("ignore", message="Sharding info not provided")
   try:
     files = photo.find(_IMAGES.value)
     from cmm_jax import backend

@@ -6,7 +6,6 @@ The same command goes on after an interruption.
 """
 
 import sys
-import warnings
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -18,8 +17,6 @@ _CONFIG = config_flags.DEFINE_config_file(
 
 def main(argv: list[str]) -> None:
   """Trains, with a user's mistakes reported in one line."""
-  # Orbax says a dozen things about every checkpoint; its errors still come.
-  logging.set_verbosity(logging.ERROR)
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
   try:
@@ -36,7 +33,6 @@ def train_all(config) -> None:
   from cmm_jax import backend, checkpoints, data, phases, train
 
   backend.prepare()
-  warnings.filterwarnings("ignore", message="Sharding info not provided")
   clips = data.Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
   checkpoints.settle_config(config.workdir, config, clips.labels)

@@ -11,11 +11,10 @@ import base64
 import html
 import pathlib
 import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 
 from cmm_jax import backend, checkpoints, evaluate, figures, generate, landmarks
 from cmm_jax.preprocess import align, faces
@@ -194,8 +193,6 @@ def main(argv: Sequence[str]) -> None:
   """Builds the report and says where it lies and what was reached."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  logging.set_verbosity(logging.ERROR)
-  warnings.filterwarnings("ignore", message="Sharding info not provided")
   backend.prepare()
   try:
     file = build(generate.WORKDIR.value)
