@@ -1,4 +1,4 @@
-"""Videos and contact sheets: writing them, and reading videos back.
+"""Writing videos and contact sheets.
 
 A file appears under its name only when it is whole: a full disk or a kill
 leaves what was there before.
@@ -215,51 +215,6 @@ def contact_sheet(
   return np.asarray(sheet)
 
 
-def read(path: str | os.PathLike) -> UInt8[np.ndarray, "t h w 3"]:
-  """Reads all frames of a video at once, RGB from 0 to 255.
-
-  Any format of FFmpeg's. The frames are as stored: not turned, and each once,
-  however long it is shown. Meant for short clips: a minute of 30 frames per
-  second at 1080p takes 11 GB.
-
-  Raises:
-    FileNotFoundError: there is no such file.
-    ValueError: the file is empty, no video, broken or cut short.
-  """
-  path = pathlib.Path(path)
-  name = repr(str(path))
-  if not path.is_file():
-    raise FileNotFoundError(f"No video {name}: check the path.")
-  if path.stat().st_size == 0:
-    raise ValueError(f"The video {name} is empty (0 bytes): copy it again.")
-  av = _av()
-  frames, broken = [], ""
-  try:
-    with av.open(str(path)) as container:
-      if container.format.name == "gif" and not _ends_as_gif(path):
-        broken = "its end is missing"
-      stream = container.streams.video[0]
-      for packet in container.demux(stream):
-        broken = broken or ("a damaged packet" if packet.is_corrupt else "")
-        frames += [f.to_ndarray(format="rgb24") for f in packet.decode()]
-  except IndexError:
-    broken = "it holds no pictures"
-  except av.error.FFmpegError as error:
-    broken = error.strerror or str(error)
-  if broken or not frames:
-    raise ValueError(
-      f"The video {name} cannot be read to its end ({broken or 'no frames'}, "
-      f"after {len(frames)} frames): it is no video, broken or cut short; copy "
-      "it again."
-    )
-  return np.stack(frames)
-
-
-def _ends_as_gif(path):
-  """Whether the mark is there that a GIF ends with; FFmpeg does not care."""
-  return path.read_bytes().endswith(b"\0;")
-
-
 def _checked(frames, frames_per_second=1):
   """The frames as an array, if they can be a video."""
   frames = np.asarray(frames)
@@ -313,12 +268,12 @@ def _whole_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def _av():
-  """PyAV, imported when a video is first read or written."""
+  """PyAV, imported when a video is first written."""
   try:
     import av
   except ImportError as error:
     raise ModuleNotFoundError(
-      "Videos need PyAV, which is not installed: pip install av. GIFs can be "
-      "written without it."
+      "MP4s are written with PyAV, which is not installed: pip install av. "
+      "GIFs can be written without it."
     ) from error
   return av
