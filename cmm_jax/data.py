@@ -61,6 +61,8 @@ class Augmentation:
 class Clips:
   """The clips of one split, decoded once and kept in memory.
 
+  Several datasets can be read as one, one after the other.
+
   A clip of 32 frames of 64 pixels takes 0.4 MB, so a dataset as large as
   UvA-NEMO takes half a gigabyte.
   """
@@ -70,29 +72,47 @@ class Clips:
 
     Args:
       data_dir: the folder that `tfds build --data_dir` wrote to.
-      name: dataset, config and optionally version: "virtual_smiles/quick".
+      name: dataset, config and optionally version: "virtual_smiles/quick";
+        several are joined by a plus: "disfa/64x64+disfa_plus/64x64".
       split: "train", "validation" or "test".
 
     Raises:
       FileNotFoundError: it has not been built.
-      ValueError: it has no such split.
+      ValueError: it has no such split, or several differ in their labels or
+        their frames.
     """
-    builder = _open_builder(data_dir, name)
-    if split not in builder.info.splits:
+    kinds, self._sources = {}, []
+    for part in name.split("+"):
+      builder = _open_builder(data_dir, part.strip())
+      if split not in builder.info.splits:
+        raise ValueError(
+          f"{part} has no split {split!r}; it has "
+          f"{', '.join(sorted(builder.info.splits))}."
+        )
+      features = builder.info.features
+      kinds[part] = features["label"].names, features["frames"].shape
+      self._sources.append(builder.as_data_source(split))
+    self.labels: list[str] = kinds[part][0]
+    if any(kind != kinds[part] for kind in kinds.values()):
       raise ValueError(
-        f"{name} has no split {split!r}; it has "
-        f"{', '.join(sorted(builder.info.splits))}."
+        "Datasets can be joined if they have the same labels and frames; "
+        + "; ".join(
+          f"{part} has {', '.join(labels)} and frames {shape}"
+          for part, (labels, shape) in kinds.items()
+        )
+        + "."
       )
-    self.labels: list[str] = builder.info.features["label"].names
-    self._source = builder.as_data_source(split)
+    self._stops = np.cumsum([len(source) for source in self._sources])
 
   def __len__(self) -> int:
-    return len(self._source)
+    return int(self._stops[-1])
 
   @functools.cache  # noqa: B019 (as many entries as clips, kept on purpose)
   def __getitem__(self, index: int) -> Mapping[str, Any]:
     """One example as its builder made it, text as `str`."""
-    example = dict(self._source[int(index)])
+    which = int(np.searchsorted(self._stops, index, side="right"))
+    start = self._stops[which] - len(self._sources[which])
+    example = dict(self._sources[which][int(index - start)])
     for name in ("subject", "clip"):
       example[name] = example[name].decode()
     return example

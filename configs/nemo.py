@@ -1,5 +1,6 @@
 r"""CMM-Net on UvA-NEMO: the paper's settings where it gives them.
 
+  tfds build tfds_builders/uva_nemo --config 64x64 --data_dir data
   python -m cmm_jax.main --config=configs/nemo.py
 
 Numbers marked (ours) are not in the paper.
@@ -43,7 +44,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 0
 
   config.data = ml_collections.ConfigDict()
-  config.data.name = "uva_nemo"
+  config.data.name = "uva_nemo/64x64"
   config.data.data_dir = "data"
   config.data.num_frames = 32  # T, section 4.1
   config.data.image_size = 64  # height and width in pixels, section 4.1

@@ -19,6 +19,7 @@ from cmm_jax.virtual_face.expression import Expression
 
 LABELS = ("spontaneous", "posed")
 FRAMES_PER_SECOND = 20.0  # so that 32 frames hold the longest onset (ours)
+_OFFSET = 1.3  # how much longer a smile takes to fall than to rise (ours)
 FULL_INTENSITY = 5.0  # of an action unit, as DISFA and OpenFace count
 
 
@@ -76,10 +77,22 @@ def simulate(
   rng: np.random.Generator,
   num_frames: int = 32,
   style: StylePriors = STYLE,
+  frames_per_second: float = FRAMES_PER_SECOND,
+  apex: float | None = None,
 ) -> Expression:
   """Draws one smile from rest to apex.
 
-  The first two frames are at rest; the last quarter is the apex.
+  With the other arguments' defaults, the first two frames are at rest and the
+  last quarter is the apex.
+
+  Args:
+    label: one of `LABELS`.
+    rng: the smile's own generator.
+    num_frames: of the whole.
+    style: how clips differ.
+    frames_per_second: of the video.
+    apex: seconds after which the smile falls back to rest, somewhat slower than
+      it rose; None: it lasts.
 
   Raises:
     ValueError: the label is not one of `LABELS`.
@@ -87,7 +100,7 @@ def simulate(
   if label not in PRIORS:
     raise ValueError(f"No smile is called {label!r}; there are {list(PRIORS)}.")
   priors = PRIORS[label]
-  time = np.arange(num_frames) / FRAMES_PER_SECOND
+  time = np.arange(num_frames) / frames_per_second
   start = rng.uniform(*style.rest)
   onset = priors.onset * np.exp(rng.normal(0, priors.onset_spread))
   onset = float(np.clip(onset, 0.2, style.longest_onset))
@@ -110,12 +123,15 @@ def simulate(
     delay = start + 0.15 * onset + rng.uniform(*style.open_lag)
     opening = amount * _rise((time - delay) / onset) * (1 + wavering)
 
+  lasting = np.ones(num_frames)
+  if apex is not None:
+    lasting -= _rise((time - start - onset - apex) / (_OFFSET * onset))
   return Expression(
-    au06=au06,
-    au12=au12,
-    opening=np.clip(opening, 0, 1),
-    closing=_closing(time, start, onset, style, rng),
-    brows=rng.normal(0, style.brow_deviation) * rise,
+    au06=lasting * au06,
+    au12=lasting * au12,
+    opening=lasting * np.clip(opening, 0, 1),
+    closing=lasting * _closing(time, start, onset, style, rng),
+    brows=lasting * (rng.normal(0, style.brow_deviation) * rise),
     asymmetry=float(rng.normal(0, priors.asymmetry)),
     gaze=_gaze(time, style, rng),
   )

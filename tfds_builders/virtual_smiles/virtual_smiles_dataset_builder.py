@@ -5,13 +5,10 @@ tfds build tfds_builders/virtual_smiles --config quick --data_dir data
 
 import dataclasses
 
-import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.proto import tf_example_pb2
 
 from cmm_jax.virtual_face import clips, smile
-
-NUM_FRAMES = 32
+from tfds_builders import face_clips
 
 
 @dataclasses.dataclass
@@ -31,27 +28,14 @@ class VirtualSmilesConfig(tfds.core.BuilderConfig):
     return self.train + self.validation + self.test
 
 
-class OrderedWriter(tfds.core.ExampleWriter):
-  """Writes the features of an example in one order, always.
-
-  They are a map, which protobuf writes in any order unless it is told not to:
-  the same examples would else give files of different bytes.
-  """
-
-  def write(self, path, examples):
-    def ordered():
-      for key, example in examples:
-        message = tf_example_pb2.Example.FromString(example)
-        yield key, message.SerializeToString(deterministic=True)
-
-    return super().write(path, ordered())
-
-
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(face_clips.ClipBuilder):
   """One example per clip."""
 
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "First release."}
+  VERSION = tfds.core.Version("1.1.0")
+  RELEASE_NOTES = {
+    "1.1.0": "Says where the action units come from.",
+    "1.0.0": "First release.",
+  }
   BUILDER_CONFIGS = [
     VirtualSmilesConfig(
       name="quick",
@@ -73,39 +57,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ),
   ]
 
-  def __init__(self, *, file_format=None, **kwargs):
-    # Array records can be read without TensorFlow.
-    super().__init__(file_format=file_format or "array_record", **kwargs)
-
-  def _example_writer(self):
-    return OrderedWriter(file_format=self.info.file_format)
-
   def _info(self) -> tfds.core.DatasetInfo:
-    size = self.builder_config.size
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(
-        {
-          "frames": tfds.features.Tensor(
-            shape=(NUM_FRAMES, size, size, 3),
-            dtype=np.uint8,
-            encoding=tfds.features.Encoding.ZLIB,
-            doc="Aligned face, neutral first.",
-          ),
-          "landmarks": tfds.features.Tensor(
-            shape=(NUM_FRAMES, 68, 2),
-            dtype=np.float32,
-            doc="In pixels of the frames, x then y.",
-          ),
-          "action_units": tfds.features.Tensor(
-            shape=(NUM_FRAMES, 2),
-            dtype=np.float32,
-            doc="AU06 and AU12, 0 to 5.",
-          ),
-          "label": tfds.features.ClassLabel(names=list(smile.LABELS)),
-          "subject": tfds.features.Text(doc="Identity."),
-          "clip": tfds.features.Text(doc="Stable key."),
-        }
-      ),
+      features=face_clips.features(self.builder_config.size, smile.LABELS),
       homepage="https://github.com/makehumancommunity/mpfb2",
     )
 
@@ -131,7 +85,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       for identity in identities
     ]
     for clip in clips.draw_all(
-      config.seed, identities, counts, NUM_FRAMES, config.size
+      config.seed, identities, counts, face_clips.NUM_FRAMES, config.size
     ):
       yield (
         clip.name,
@@ -139,6 +93,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           "frames": clip.frames,
           "landmarks": clip.landmarks,
           "action_units": clip.action_units,
+          "action_units_source": "rendered truth",
           "label": clip.label,
           "subject": clip.subject,
           "clip": clip.name,

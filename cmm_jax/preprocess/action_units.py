@@ -1,0 +1,255 @@
+"""AU06 (cheek raiser) and AU12 (lip corner puller), 0 to 5, frame by frame.
+
+From a dataset's own labels, from OpenFace's tables, or estimated from
+MediaPipe's blendshapes. Each reader is a small record of where to read, so that
+it can be sent to another process, and has a name that is kept with the clip.
+"""
+
+import csv
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from etils import epath
+from jaxtyping import Float
+
+from cmm_jax.preprocess import decode
+
+UNITS = (6, 12)
+FULL_INTENSITY = 5.0
+
+# OpenFace's own threshold for a frame that is not to be trusted.
+LEAST_CONFIDENCE = 0.7
+# So many frames in a row may lack a trusted value; they are interpolated.
+MOST_UNTRUSTED = 10
+
+# DISFA's videos and labels differ by a frame between copies of the dataset.
+DISFA_TOLERANCE = 2
+_DISFA_LINE = re.compile(r"\s*(\d+)\s*,\s*([0-5])\s*")
+
+# What a blendshape's rise above the clip's neutral means in intensity (ours,
+# set on rendered faces: mouthSmile reads 0.9 at an AU12 of 4.5; eyeSquint
+# rises by 0.25 to 0.45 at an AU06 of 2 to 5, and by as much without any).
+_SMILE_GAIN, _SQUINT_GAIN = 5.0, 10.0
+
+Units = Float[np.ndarray, "t 2"]
+
+
+class LabelError(ValueError):
+  """Action units that cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenFaceTable:
+  """The CSV that OpenFace 2's FeatureExtraction wrote for the video."""
+
+  path: epath.Path
+  name = "openface"
+
+  def read(self, video: decode.Video) -> Units:
+    """One row per frame of the video.
+
+    Rows of several faces are told apart by their confidence. Frames that
+    OpenFace did not trust are interpolated from those around them.
+
+    Raises:
+      LabelError: columns or frames are missing, or too many are not trusted.
+    """
+    rows = list(csv.reader(_lines(self.path), skipinitialspace=True))
+    names = [name.strip() for name in rows[0]] if rows else []
+    wanted = ("frame", "confidence", "success", "AU06_r", "AU12_r")
+    missing = [name for name in wanted if name not in names]
+    if missing:
+      raise LabelError(
+        f"The table {str(self.path)!r} lacks the columns {', '.join(missing)}: "
+        "make it with OpenFace's FeatureExtraction -aus."
+      )
+    at = [names.index(name) for name in wanted]
+    try:
+      table = np.array([[float(row[i]) for i in at] for row in rows[1:] if row])
+    except (ValueError, IndexError) as error:
+      raise LabelError(
+        f"The table {str(self.path)!r} has a row that is cut short or holds no "
+        f"numbers ({error}): make it again."
+      ) from error
+    numbers = {int(row[0]) for row in table}
+    if numbers != set(range(1, len(video) + 1)):
+      raise LabelError(
+        f"The table {str(self.path)!r} has {len(numbers)} frames"
+        f"{f' up to {max(numbers)}' if numbers else ''}, its video "
+        f"{str(video.path)!r} has {len(video)}: make it again from this video."
+      )
+    units = np.full((len(video), 2), np.nan)
+    best = np.full(len(video), -1.0)
+    for frame, confidence, success, *values in table:
+      i = int(frame) - 1
+      if success and confidence >= max(LEAST_CONFIDENCE, best[i]):
+        units[i], best[i] = values, confidence
+    return _bridged(units, MOST_UNTRUSTED, f"The table {str(self.path)!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class DisfaLabels:
+  """DISFA's label files of AU06 and AU12: `frame,intensity` lines from 1."""
+
+  paths: tuple[epath.Path, epath.Path]
+  name = "disfa labels"
+
+  def labels(self) -> Units:
+    """All labels, whatever the video's length.
+
+    Raises:
+      LabelError: a line is no label, or the two files differ in length.
+    """
+    columns = [self._column(path) for path in self.paths]
+    if len(columns[0]) != len(columns[1]):
+      raise LabelError(
+        f"{str(self.paths[0])!r} has {len(columns[0])} labels, "
+        f"{str(self.paths[1])!r} has {len(columns[1])}: copy both again."
+      )
+    return np.array(columns, np.float32).T
+
+  def read(self, video: decode.Video) -> Units:
+    """The labels of as many frames as the video has.
+
+    One or two frames more or less are usual; the last label is then repeated.
+
+    Raises:
+      LabelError: as in `labels`, or the video's length differs by more.
+    """
+    labels = self.labels()
+    if abs(len(labels) - len(video)) > DISFA_TOLERANCE:
+      raise LabelError(
+        f"{str(self.paths[0])!r} has {len(labels)} labels, its video "
+        f"{str(video.path)!r} has {len(video)} frames; they may differ by "
+        f"{DISFA_TOLERANCE}: copy both again."
+      )
+    return labels[np.minimum(np.arange(len(video)), len(labels) - 1)]
+
+  def _column(self, path):
+    lines = _lines(path)
+    found = [_DISFA_LINE.fullmatch(line) for line in lines]
+    if None in found:
+      raise LabelError(
+        f"Line {found.index(None) + 1} of {str(path)!r} is "
+        f"{lines[found.index(None)]!r}, where 'frame,intensity' with an "
+        "intensity of 0 to 5 was expected."
+      )
+    frames = [int(match[1]) for match in found]
+    if not frames or frames != list(range(1, len(frames) + 1)):
+      raise LabelError(
+        f"The frames in {str(path)!r} do not count up from 1: copy it again."
+      )
+    return [float(match[2]) for match in found]
+
+
+@dataclasses.dataclass(frozen=True)
+class DisfaPlusLabels:
+  """DISFA+'s label files: header lines, then `000.jpg  0` for each image."""
+
+  paths: tuple[epath.Path, epath.Path]
+  name = "disfa+ labels"
+
+  def read(self, video: decode.Video) -> Units:
+    """The labels of the trial's images, told by their names.
+
+    Raises:
+      LabelError: an image has no label.
+    """
+    columns = []
+    for path in self.paths:
+      labels = read_disfa_plus(path)
+      numbers = [_number(file.name) for file in video.files]
+      without = [
+        file.name
+        for file, number in zip(video.files, numbers, strict=True)
+        if number not in labels
+      ]
+      if without:
+        raise LabelError(
+          f"{str(path)!r} has {len(labels)} labels, for the {len(numbers)} "
+          f"images in {str(video.path)!r} there is none for {without[0]!r}"
+          f"{f' and {len(without) - 1} more' if without[1:] else ''}: copy "
+          "both again."
+        )
+      columns.append([labels[number] for number in numbers])
+    return np.array(columns, np.float32).T
+
+
+def read_disfa_plus(path: epath.Path) -> dict[int, float]:
+  """The intensities in one of DISFA+'s label files by their images' numbers.
+
+  Raises:
+    LabelError: it holds no label.
+  """
+  found = (re.match(r"(\d+)\.jpg\s+(\d+)", line, re.I) for line in _lines(path))
+  labels = {int(match[1]): float(match[2]) for match in found if match}
+  if not labels:
+    raise LabelError(
+      f"{str(path)!r} holds no line like '000.jpg  0': copy it again."
+    )
+  return labels
+
+
+def from_blendshapes(
+  shapes: Sequence[Mapping[str, float] | None], source: str = "the video"
+) -> Units:
+  """The fallback: action units estimated from MediaPipe's blendshapes.
+
+  AU12 follows mouthSmile, AU06 follows eyeSquint, both above the clip's
+  neutral: what they are in the fifth of frames in which the mouth smiles least.
+  **AU06 is a weak proxy**: narrowed eyes raise it whatever narrows them, and
+  MediaPipe's cheekSquint, which ought to be it, is always 0.
+
+  Args:
+    shapes: of each frame; None where no face was seen.
+    source: what the video is called in an error.
+
+  Raises:
+    LabelError: the face is not seen for too long.
+  """
+  pairs = np.array(
+    [
+      [np.nan, np.nan]
+      if one is None
+      else [
+        (one["eyeSquintLeft"] + one["eyeSquintRight"]) / 2,
+        (one["mouthSmileLeft"] + one["mouthSmileRight"]) / 2,
+      ]
+      for one in shapes
+    ]
+  )
+  pairs = _bridged(pairs, MOST_UNTRUSTED, f"For MediaPipe {source}")
+  smile = pairs[:, 1]
+  calm = pairs[smile <= np.quantile(smile, 0.2)]
+  rise = (pairs - np.median(calm, axis=0)) * [_SQUINT_GAIN, _SMILE_GAIN]
+  return np.clip(rise, 0, FULL_INTENSITY).astype(np.float32)
+
+
+def _bridged(units, most, what):
+  """Interpolates frames without a value, if there are few in a row."""
+  missing = np.isnan(units).any(axis=1)
+  edges = np.flatnonzero(np.diff(np.r_[False, missing, False].astype(int)))
+  for start, stop in edges.reshape(-1, 2):
+    if stop - start > most or missing.all():
+      raise LabelError(
+        f"{what} has no trusted action units for frames {start} to {stop - 1}; "
+        f"up to {most} in a row may lack them: leave the video out, or name "
+        "the part that is to be used."
+      )
+  every, known = np.arange(len(units)), np.flatnonzero(~missing)
+  columns = [np.interp(every, known, column[known]) for column in units.T]
+  return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _number(name):
+  return int(re.findall(r"\d+", name)[-1])
+
+
+def _lines(path):
+  """A text file's lines that are not empty."""
+  if not path.is_file():
+    raise FileNotFoundError(f"No labels {str(path)!r}: copy them there.")
+  text = path.read_bytes().decode("utf-8-sig", "replace")
+  return [line for line in text.splitlines() if line.strip()]

@@ -1,0 +1,1 @@
+"""DISFA: spontaneous smiles."""

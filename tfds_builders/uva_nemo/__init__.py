@@ -1,0 +1,1 @@
+"""UvA-NEMO Smile."""

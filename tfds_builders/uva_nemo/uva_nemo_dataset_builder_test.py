@@ -1,0 +1,171 @@
+"""UvA-NEMO's builder, on a small copy of its layout."""
+
+import pytest
+import tensorflow_datasets as tfds
+from etils import epath
+
+from cmm_jax.preprocess import action_units
+from tfds_builders import miniatures
+from tfds_builders.uva_nemo import uva_nemo_dataset_builder as uva_nemo
+
+
+class TinyNemo(uva_nemo.Builder):
+  """As it is, but for the share of bad videos: two of six are, on purpose."""
+
+  BUILDER_CONFIGS = [
+    uva_nemo.UvaNemoConfig(name="tiny", bad_share=0.4, workers=2)
+  ]
+
+  def __init__(self, **kwargs):
+    super().__init__(file_format="tfrecord", **kwargs)
+
+
+class UvaNemoTest(tfds.testing.DatasetBuilderTestCase):
+  DATASET_CLASS = TinyNemo
+  SPLITS = {"train": 2, "test": 2}
+  SKIP_CHECKSUMS = True  # nothing is downloaded
+
+  @classmethod
+  def setUpClass(cls):
+    cls.EXAMPLE_DIR = str(miniatures.once("uva_nemo")[0])
+    super().setUpClass()
+
+
+def sources(folder, **settings):
+  config = uva_nemo.UvaNemoConfig(name="tiny", **settings)
+  builder = uva_nemo.Builder(data_dir=folder / "data", config=config)
+  return builder._sources(epath.Path(folder))
+
+
+@pytest.fixture
+def layout(tmp_path):
+  """A layout of empty files."""
+
+  def make(*names):
+    videos = tmp_path / "UvA-NEMO_SMILE_DATABASE" / "videos"
+    videos.mkdir(parents=True)
+    for name in names:
+      (videos / name).touch()
+    return tmp_path
+
+  return make
+
+
+def keys(split):
+  return [source.key for source in split]
+
+
+def test_the_papers_test_fold_has_its_41_subjects():
+  assert len(uva_nemo.FOLD_10) == 41
+  assert {"004", "155", "553"} < uva_nemo.FOLD_10
+
+
+def test_videos_are_split_and_labelled_by_their_names(layout):
+  folder = layout(
+    "003_deliberate_smile_7.mp4",
+    "004_Spontaneous_Smile_2.MP4",
+    "553_deliberate_smile_1.mp4",
+    "readme.txt",
+  )
+
+  splits = sources(folder)
+
+  assert keys(splits["train"]) == ["003_deliberate_smile_7"]
+  test = splits["test"]
+  assert keys(test) == ["004_spontaneous_smile_2", "553_deliberate_smile_1"]
+  assert [source.label for source in test] == ["spontaneous", "posed"]
+  assert [source.subject for source in test] == ["004", "553"]
+
+
+def test_openfaces_tables_and_chosen_parts_are_found(layout):
+  folder = layout("003_deliberate_smile_7.mp4", "004_spontaneous_smile_2.mp4")
+  (folder / "openface").mkdir()
+  (folder / "openface" / "003_DELIBERATE_smile_7.csv").touch()
+  (folder / "segments.csv").write_text(
+    "clip,start,end\n004_spontaneous_smile_2,5,60\n"
+  )
+
+  splits = sources(folder)
+
+  assert isinstance(splits["train"][0].units, action_units.OpenFaceTable)
+  assert splits["test"][0].units is None
+  assert splits["test"][0].cuts == ((5, 60),)
+  with pytest.raises(FileNotFoundError, match=r"No table in .*elsewhere"):
+    sources(folder, openface=str(folder / "elsewhere"))
+
+
+@pytest.mark.parametrize("headers", [0, 4, 5])
+def test_videos_in_the_details_that_are_not_there_are_kept_to_be_listed(
+  layout, headers
+):
+  folder = layout("003_deliberate_smile_7.mp4")
+  lines = ["header\tline"] * headers
+  lines += ["003_deliberate_smile_7.mp4\t3\tmale\t20\tdeliberate"]
+  lines += ["005_spontaneous_smile_1.mp4\t5\tmale\t20\tspontaneous"]
+  (folder / "UvA-NEMO_Smile_Database_File_Details.txt").write_text(
+    "\n".join(lines)
+  )
+
+  splits = sources(folder)
+
+  names = ["003_deliberate_smile_7", "005_spontaneous_smile_1"]
+  assert keys(splits["train"]) == names
+
+
+@pytest.mark.parametrize(
+  "line",
+  [
+    "003_deliberate_smile_7.mp4\t4\tmale\t20\tdeliberate",
+    "003_deliberate_smile_7.mp4\t3\tmale\t20\tspontaneous",
+    "003_deliberate_smile_7.mp4",
+    "smile.mp4\t3\tmale\t20\tdeliberate",
+  ],
+)
+def test_details_that_disagree_with_a_name_name_the_line(layout, line):
+  folder = layout("003_deliberate_smile_7.mp4")
+  (folder / "file_details.txt").write_text(f"header\n{line}\n")
+
+  with pytest.raises(ValueError, match=r"Line 2 of .*does not agree"):
+    sources(folder)
+
+
+def test_another_fold_needs_the_users_file(layout):
+  names = [f"{subject:03d}_deliberate_smile_1.mp4" for subject in (1, 2, 3)]
+  folder = layout(*names)
+
+  with pytest.raises(
+    FileNotFoundError, match=r"test_fold = 3 put .*folds\.csv"
+  ):
+    sources(folder, test_fold=3)
+  (folder / "folds.csv").write_text("subject,fold\n1,3\n2,4\n003,10\n")
+  assert keys(sources(folder, test_fold=3)["test"]) == [
+    "001_deliberate_smile_1"
+  ]
+  assert keys(sources(folder)["test"]) == ["003_deliberate_smile_1"]
+  with pytest.raises(ValueError, match=r"has no fold 7; it has 10, 3, 4"):
+    sources(folder, test_fold=7)
+  (folder / "folds.csv").write_text("subject,fold\n1,3\n")
+  with pytest.raises(ValueError, match=r"no fold to subject 002 and 1 more"):
+    sources(folder)
+  (folder / "folds.csv").write_text("who,fold\n1,3\n")
+  with pytest.raises(ValueError, match="have to be subject,fold"):
+    sources(folder)
+
+
+def test_a_folder_without_its_videos_says_what_was_looked_for(tmp_path):
+  (tmp_path / "smile.mp4").touch()
+
+  with pytest.raises(FileNotFoundError, match=r"001_deliberate_smile_2\.mp4"):
+    sources(tmp_path)
+
+
+def test_a_video_in_two_folders_is_refused(layout):
+  folder = layout("003_deliberate_smile_7.mp4")
+  (folder / "003_deliberate_smile_7.mp4").touch()
+
+  with pytest.raises(ValueError, match="is there twice"):
+    sources(folder)
+
+
+if __name__ == "__main__":
+  tfds.testing.test_main()
