@@ -1,5 +1,6 @@
 """The whole preparation of a video, on rendered ones whose truth is known."""
 
+import contextlib
 import dataclasses
 import shutil
 import subprocess
@@ -189,7 +190,9 @@ def test_what_was_seen_of_something_else_is_not_used(
     kept.write_bytes(kept.read_bytes()[:1000])
   else:
     settings = clip.Settings(finder="mediapipe")
-    monkeypatch.setitem(clip._FINDERS, "mediapipe", clip._FINDERS["dlib"])
+    monkeypatch.setattr(
+      clip, "_open_finder", lambda name: contextlib.nullcontext(Never())
+    )
   monkeypatch.setattr(clip, "_dlib_finder", Never)
 
   with pytest.raises(AssertionError, match="looked for again"):

@@ -5,11 +5,13 @@ names, formats, sizes and frame rates, the quirks that copies of them are known
 to have, and people who do not exist; so the whole preparation can be tried, and
 measured, because the truth is known:
 
-  python -m tfds_builders.miniatures --dataset=uva_nemo --out=pretended
+  python -m tfds_builders.miniatures uva_nemo pretended
   tfds build tfds_builders/uva_nemo --config 64x64 --data_dir data \
     --manual_dir pretended
 """
 
+import argparse
+import atexit
 import dataclasses
 import fractions
 import functools
@@ -19,20 +21,12 @@ from collections.abc import Iterator
 
 import av
 import numpy as np
-from absl import app, flags
+from etils import epath
 from jaxtyping import Float, UInt8
 from PIL import Image
 
 from cmm_jax.preprocess import segment
 from cmm_jax.virtual_face import appearance, expression, head, scene, smile
-
-_DATASET = flags.DEFINE_enum(
-  "dataset",
-  None,
-  ["uva_nemo", "disfa", "disfa_plus", "video_folder"],
-  "Which layout.",
-)
-_OUT = flags.DEFINE_string("out", None, "The folder to fill.")
 
 # Of the lips and the eyes nothing random here: what AU06 and AU12 do is tested.
 _CALM = smile.StylePriors(
@@ -370,26 +364,41 @@ _MAKERS = {
 @functools.cache
 def once(dataset: str) -> tuple[pathlib.Path, dict[str, Truth]]:
   """A copy in a temporary folder, made once in a process; and its truths."""
-  # Kept open by the cache, so that it is removed at the end of the process.
-  holder = tempfile.TemporaryDirectory(prefix=f"{dataset}_")
-  _HOLDERS.append(holder)
-  folder = pathlib.Path(holder.name)
+  folder = _temporary_folder(dataset)
   return folder, _MAKERS[dataset](folder)
 
 
-_HOLDERS: list[tempfile.TemporaryDirectory] = []
+class SharesSightings:
+  """Mixed into a builder of a miniature, for tests.
+
+  Whichever such builder of a process comes first looks for the faces.
+  """
+
+  MINIATURE: str
+
+  def _work(self):
+    folder = _temporary_folder(f"{self.MINIATURE}_preparation")
+    return dataclasses.replace(super()._work(), folder=epath.Path(folder))
 
 
-def main(argv):
+@functools.cache
+def _temporary_folder(name):
+  folder = tempfile.TemporaryDirectory(prefix=f"{name}_")
+  atexit.register(folder.cleanup)
+  return pathlib.Path(folder.name)
+
+
+def main() -> None:
   """Fills the folder."""
-  del argv
-  folder = pathlib.Path(_OUT.value)
-  if folder.exists() and any(folder.iterdir()):
-    raise app.UsageError(f"{_OUT.value!r} is not empty: name another folder.")
-  truths = _MAKERS[_DATASET.value](folder)
-  print(f"{len(truths)} videos of known truth in {folder}")
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("dataset", choices=_MAKERS, help="Which layout.")
+  parser.add_argument("folder", type=pathlib.Path, help="The folder to fill.")
+  asked = parser.parse_args()
+  if asked.folder.exists() and any(asked.folder.iterdir()):
+    parser.error(f"{str(asked.folder)!r} is not empty: name another folder.")
+  truths = _MAKERS[asked.dataset](asked.folder)
+  print(f"{len(truths)} videos of known truth in {asked.folder}")
 
 
 if __name__ == "__main__":
-  flags.mark_flags_as_required(["dataset", "out"])
-  app.run(main)
+  main()

@@ -26,6 +26,7 @@ from cmm_jax.preprocess import (
   track,
 )
 
+FINDERS = ("dlib", "mediapipe")
 CUTS = ("smile", "movement", "whole")
 ESTIMATED = "mediapipe blendshapes"  # the name of units no one labelled
 
@@ -36,11 +37,11 @@ def _dlib_finder():
   return faces.Finder()
 
 
-# What opens each finder for one video.
-_FINDERS = {
-  "dlib": lambda: contextlib.nullcontext(_dlib_finder()),
-  "mediapipe": mediapipe_faces.Finder,
-}
+def _open_finder(name):
+  """What finds faces, for the time of one video."""
+  if name == "dlib":
+    return contextlib.nullcontext(_dlib_finder())
+  return mediapipe_faces.Finder()
 
 
 class Reader(Protocol):
@@ -96,9 +97,9 @@ class Settings:
   thresholds: segment.Thresholds = segment.DEFAULT
 
   def __post_init__(self):
-    if self.finder not in _FINDERS:
+    if self.finder not in FINDERS:
       raise ValueError(
-        f"No finder {self.finder!r}; choose one of {', '.join(_FINDERS)}."
+        f"No finder {self.finder!r}; choose one of {', '.join(FINDERS)}."
       )
     if self.cut not in CUTS:
       raise ValueError(f"No cut {self.cut!r}; choose one of {', '.join(CUTS)}.")
@@ -262,7 +263,7 @@ class _Sightings:
     if wanted <= done.keys():
       return
     with contextlib.ExitStack() as opened:
-      finder = opened.enter_context(_FINDERS[self._finder]())
+      finder = opened.enter_context(_open_finder(self._finder))
       if with_shapes:
         blendshapes = opened.enter_context(mediapipe_faces.Blendshapes())
       follower = None

@@ -8,9 +8,10 @@ from tfds_builders import miniatures
 from tfds_builders.disfa_plus import disfa_plus_dataset_builder as disfa_plus
 
 
-class TinyDisfaPlus(disfa_plus.Builder):
+class TinyDisfaPlus(miniatures.SharesSightings, disfa_plus.Builder):
   """In the format that the stock test can read."""
 
+  MINIATURE = "disfa_plus"
   BUILDER_CONFIGS = [disfa_plus.DisfaPlusConfig(name="tiny")]
 
   def __init__(self, **kwargs):

@@ -9,9 +9,10 @@ from tfds_builders import miniatures
 from tfds_builders.uva_nemo import uva_nemo_dataset_builder as uva_nemo
 
 
-class TinyNemo(uva_nemo.Builder):
+class TinyNemo(miniatures.SharesSightings, uva_nemo.Builder):
   """As it is, but for the share of bad videos: two of six are, on purpose."""
 
+  MINIATURE = "uva_nemo"
   BUILDER_CONFIGS = [
     uva_nemo.UvaNemoConfig(name="tiny", bad_share=0.4, workers=2)
   ]

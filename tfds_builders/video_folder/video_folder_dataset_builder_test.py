@@ -8,9 +8,10 @@ from tfds_builders import miniatures
 from tfds_builders.video_folder import video_folder_dataset_builder as folders
 
 
-class TinyFolder(folders.Builder):
+class TinyFolder(miniatures.SharesSightings, folders.Builder):
   """Cut by the landmarks' movement, in the format the stock test can read."""
 
+  MINIATURE = "video_folder"
   BUILDER_CONFIGS = [
     folders.VideoFolderConfig(
       name="tiny", cut="movement", thresholds={"neutral": 0.25}
