@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -219,7 +219,7 @@ _TORCH = {
       "Double": np.float64,
       "Float": np.float32,
       "Half": np.float16,
-      "BFloat16": ml_dtypes.bfloat16,
+      "BFloat16": jnp.bfloat16,
       "Long": np.int64,
       "Int": np.int32,
       "Short": np.int16,
