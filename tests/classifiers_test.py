@@ -70,6 +70,20 @@ def test_the_missing_package_is_named(monkeypatch):
     classifiers.efficientnet_lite0()
 
 
+def test_inception_has_as_many_weights_as_torchvisions():
+  pictures = jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32)
+
+  shapes = jax.eval_shape(
+    inception_v3.InceptionV3().init, jax.random.key(0), pictures
+  )
+
+  # 27,161,264 by its documentation; the second head, left out here, has a 1x1
+  # and a 5x5 convolution, their BatchNorms' two each, and a dense layer.
+  head = 768 * 128 + 128 * 768 * 25 + 2 * (128 + 768) + 769 * 1000
+  number = sum(x.size for x in jax.tree.leaves(shapes["params"]))
+  assert number == 27_161_264 - head
+
+
 @pytest.fixture(scope="module")
 def torchs_inception():
   """Torchvision's network with random weights, its statistics too."""

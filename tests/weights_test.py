@@ -1,7 +1,10 @@
 """Files of others' weights: read exactly, and never run."""
 
 import collections
+import io
 import pickle
+import sys
+import types
 import zipfile
 
 import flax.linen as nn
@@ -109,16 +112,64 @@ def test_code_in_a_file_is_not_run(tmp_path):
   assert folder.exists()
 
 
-def test_a_tensor_that_reaches_beyond_its_numbers_is_refused(torch, tmp_path):
-  whole, short = tmp_path / "whole.pth", tmp_path / "short.pth"
-  torch.save({"weight": torch.ones(8)}, whole)
-  with zipfile.ZipFile(whole) as old, zipfile.ZipFile(short, "w") as new:
-    for name in old.namelist():
-      kept = old.read(name)
-      new.writestr(name, kept[:-4] if name.endswith("/data/0") else kept)
+@pytest.fixture
+def write(monkeypatch, tmp_path):
+  """Writes one tensor as torch does, where there is no torch."""
 
+  def _rebuild_tensor_v2(*_):
+    raise AssertionError("only its name is written")
+
+  storage_type = type("FloatStorage", (), {"__module__": "torch"})
+  _rebuild_tensor_v2.__module__ = "torch._utils"
+  _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+  torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+  torch.FloatStorage, torch._utils = storage_type, utils
+  utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+  monkeypatch.setitem(sys.modules, "torch", torch)
+  monkeypatch.setitem(sys.modules, "torch._utils", utils)
+  storage = object()
+
+  class Tensor:
+    def __init__(self, offset, size, stride):
+      self.args = (storage, offset, size, stride, False, {})
+
+    def __reduce__(self):
+      return _rebuild_tensor_v2, self.args
+
+  class Pickler(pickle.Pickler):
+    def persistent_id(self, obj):
+      if obj is storage:
+        return ("storage", storage_type, "0", "cpu", 6)
+      return None
+
+  def write(offset, size, stride):
+    file, saved = tmp_path / "written.pth", io.BytesIO()
+    Pickler(saved, 2).dump({"weight": Tensor(offset, size, stride)})
+    with zipfile.ZipFile(file, "w") as archive:
+      archive.writestr("written/data.pkl", saved.getvalue())
+      archive.writestr("written/byteorder", "little")
+      archive.writestr("written/data/0", np.arange(6, dtype="<f4").tobytes())
+    return file
+
+  return write
+
+
+def test_a_zip_is_read_where_there_is_no_torch(write):
+  found = weights.read_torch(write(1, (2, 2), (3, 1)))
+
+  np.testing.assert_array_equal(found["weight"], [[1, 2], [4, 5]])
+  assert found["weight"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+  ("offset", "size", "stride"),
+  [(0, (7,), (1,)), (2, (2, 3), (3, 1)), (-1, (2,), (1,)), (0, (3,), (-1,))],
+)
+def test_a_tensor_that_reaches_beyond_its_numbers_is_refused(
+  write, offset, size, stride
+):
   with pytest.raises(ValueError, match="'weight' reaches beyond its numbers"):
-    weights.read_torch(short)
+    weights.read_torch(write(offset, size, stride))
 
 
 def test_a_broken_file_is_an_error_that_names_it(torch, save, tmp_path):
