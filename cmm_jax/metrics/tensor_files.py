@@ -1,0 +1,219 @@
+"""Reads tensors from files that others have made.
+
+Such files are pickles, which could run any code. Here they can only name
+tensors: whatever else one asks for is refused before it is made.
+"""
+
+import collections
+import math
+import pathlib
+import pickle
+import struct
+import zipfile
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def read_arrays(file: str | pathlib.Path) -> Any:
+  """Whatever a pickle of NumPy arrays holds, in dicts, lists and tuples.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the pickle holds something else as well.
+  """
+  allowed = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _blank_array,
+    ("numpy._core.multiarray", "_reconstruct"): _blank_array,
+  }
+  with open(file, "rb") as stream:
+    try:
+      return _Unpickler(stream, allowed).load()
+    except _BROKEN as error:
+      raise ValueError(
+        f"{file} is not a pickle of arrays alone ({error}); replace it by the "
+        "file as it was published."
+      ) from error
+
+
+def read_torch(file: str | pathlib.Path) -> dict[str, np.ndarray]:
+  """The tensors of a state dict that `torch.save` wrote; needs no torch.
+
+  Both the zip format (since torch 1.6) and the one before it are read.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the file is broken or holds more than tensors by name.
+  """
+  with open(file, "rb") as stream:
+    try:
+      zipped = zipfile.is_zipfile(stream)
+      stream.seek(0)
+      saved, storages = (_read_zip if zipped else _read_stream)(stream)
+      return _tensors(saved, storages)
+    except _BROKEN as error:
+      raise ValueError(
+        f"{file} is not a state dict that can be read ({error}); save one "
+        "with torch.save(model.state_dict(), file)."
+      ) from error
+
+
+# What a broken or hostile file makes the unpickler, zipfile or NumPy raise.
+_BROKEN = (
+  pickle.UnpicklingError,
+  zipfile.BadZipFile,
+  struct.error,
+  ArithmeticError,
+  AttributeError,
+  EOFError,
+  ImportError,
+  LookupError,
+  NotImplementedError,
+  TypeError,
+  ValueError,
+)
+
+
+class _Unpickler(pickle.Unpickler):
+  """Makes nothing but what `allowed` names."""
+
+  def __init__(self, stream, allowed):
+    super().__init__(stream)
+    self._allowed = allowed
+
+  def find_class(self, module, name):
+    if (module, name) not in self._allowed:
+      raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+    return self._allowed[module, name]
+
+  def persistent_load(self, pid):
+    # ("storage", type, key, device, length); before torch 1.6 a sixth tells of
+    # storages that are views of others, which no state dict needs.
+    if pid[0] != "storage" or any(part is not None for part in pid[5:]):
+      raise pickle.UnpicklingError(f"it asks for {pid[0]!r}")
+    return _Storage(pid[2], pid[1])
+
+
+def _blank_array(*_):
+  """What the pickle then fills by `ndarray.__setstate__`."""
+  return np.empty(0, np.uint8)
+
+
+class _Type(NamedTuple):
+  """The kind of numbers in a torch storage."""
+
+  dtype: Any
+
+
+class _Storage(NamedTuple):
+  """Numbers that tensors lie in."""
+
+  key: str
+  type: _Type
+
+
+class _Tensor(NamedTuple):
+  """A tensor before its numbers are read."""
+
+  storage: _Storage
+  offset: int
+  size: tuple[int, ...]
+  stride: tuple[int, ...]
+
+
+def _rebuild_tensor(storage, offset, size, stride, *_):
+  return _Tensor(storage, offset, size, stride)
+
+
+def _rebuild_parameter(tensor, *_):
+  return tensor
+
+
+_TORCH = {
+  ("collections", "OrderedDict"): collections.OrderedDict,
+  ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+  ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+  **{
+    ("torch", f"{name}Storage"): _Type(np.dtype(dtype).newbyteorder("<"))
+    for name, dtype in {
+      "Double": np.float64,
+      "Float": np.float32,
+      "Half": np.float16,
+      "BFloat16": jnp.bfloat16,
+      "Long": np.int64,
+      "Int": np.int32,
+      "Short": np.int16,
+      "Char": np.int8,
+      "Byte": np.uint8,
+      "Bool": np.bool_,
+    }.items()
+  },
+}
+
+
+def _read_zip(stream):
+  """What was saved, and a function that gives a storage's numbers."""
+  archive = zipfile.ZipFile(stream)
+  (index,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
+  root = index.removesuffix("/data.pkl")
+  order = f"{root}/byteorder"
+  if order in archive.namelist() and archive.read(order) != b"little":
+    raise ValueError("its numbers are big-endian")
+  with archive.open(index) as opened:
+    saved = _Unpickler(opened, _TORCH).load()
+
+  def storage_of(tensor):
+    raw = archive.read(f"{root}/data/{tensor.storage.key}")
+    return np.frombuffer(raw, tensor.storage.type.dtype)
+
+  return saved, storage_of
+
+
+def _read_stream(stream):
+  """As `_read_zip`, from the format before torch 1.6.
+
+  Five pickles (magic number, version, machine, what was saved, the storages'
+  keys), then for each key the number of elements and the elements.
+  """
+  magic, version, machine, saved, keys = (
+    _Unpickler(stream, _TORCH).load() for _ in range(5)
+  )
+  if (magic, version) != (0x1950A86A20F9469CFC6C, 1001):
+    raise ValueError("it is of no format that torch.save writes")
+  if not machine["little_endian"]:
+    raise ValueError("its numbers are big-endian")
+  tensors = [t for t in saved.values() if isinstance(t, _Tensor)]
+  types = {t.storage.key: t.storage.type for t in tensors}
+  storages = {}
+  for key in keys:
+    (length,) = struct.unpack("<q", stream.read(8))
+    dtype = types[key].dtype
+    raw = stream.read(length * dtype.itemsize)
+    storages[key] = np.frombuffer(raw, dtype, length)
+  return saved, lambda tensor: storages[tensor.storage.key]
+
+
+def _tensors(saved, storage_of):
+  """Arrays of their own from what was saved."""
+  arrays = {}
+  for name, tensor in saved.items():
+    if not isinstance(tensor, _Tensor):
+      raise ValueError(f"{name!r} is no tensor")
+    numbers = storage_of(tensor)
+    size, stride = tuple(tensor.size), tuple(tensor.stride)
+    last = tensor.offset + sum(
+      (n - 1) * step for n, step in zip(size, stride, strict=True)
+    )
+    # as_strided would read beyond the storage without a word.
+    if min((tensor.offset, *size, *stride)) < 0 or (
+      math.prod(size) and last >= len(numbers)
+    ):
+      raise ValueError(f"{name!r} reaches beyond its numbers")
+    steps = [step * numbers.itemsize for step in stride]
+    arrays[name] = np.lib.stride_tricks.as_strided(
+      numbers[tensor.offset :], size, steps
+    ).copy()
+  return arrays
