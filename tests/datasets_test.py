@@ -1,5 +1,7 @@
 """The real datasets' layouts: built, trained on, generated from."""
 
+import csv
+
 import jax
 import numpy as np
 import pytest
@@ -140,3 +142,17 @@ def test_every_clip_says_where_its_action_units_come_from(built):
     "disfa_plus": {"disfa+ labels"},
     "video_folder": {"mediapipe blendshapes"},
   }
+
+
+def test_landmarks_are_checked_against_those_that_disfa_gives(built):
+  table = next(
+    (miniatures.shared_preparation("disfa") / "64x64").glob("clips.csv")
+  )
+  rows = list(csv.DictReader(table.read_text().splitlines()))
+
+  found = {row["clip"]: row["landmark_deviation"] for row in rows}
+  given = [name for name in found if "SN001" in name or "SN002" in name]
+
+  assert len(given) == 3
+  assert all(1 < float(found[name]) < 5 for name in given)
+  assert all(found[name] == "" for name in found if name not in given)

@@ -21,10 +21,12 @@ from collections.abc import Iterator
 
 import av
 import numpy as np
+import scipy.io
 from etils import epath
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from cmm_jax import landmarks
 from cmm_jax.preprocess import segment
 from cmm_jax.virtual_face import appearance, expression, head, scene, smile
 
@@ -157,6 +159,27 @@ def _h264(path, rate):
   return _Writer(path, "libx264", rate, preset="ultrafast", crf="18")
 
 
+def film_smile(
+  path: pathlib.Path,
+  num_frames: int,
+  frames_per_second: float,
+  size: tuple[int, int],
+  face_side: int,
+) -> Truth:
+  """Films one posed smile.
+
+  Args:
+    path: of the MP4.
+    num_frames: of the video.
+    frames_per_second: of the video.
+    size: width and height in pixels.
+    face_side: of the square that the alignment will cut out, in pixels.
+  """
+  film = _film(1, ["posed"], num_frames, frames_per_second)
+  with _h264(path, frames_per_second) as writer:
+    return _film_to(film, *size, face_side, writer)
+
+
 def uva_nemo(folder: pathlib.Path) -> dict[str, Truth]:
   """Two people of training folds and two of fold 10, a smile each.
 
@@ -236,7 +259,7 @@ def disfa(folder: pathlib.Path) -> dict[str, Truth]:
 
   1024 by 768 pixels at 20 frames a second, as AVI. Files and folders are
   spelled both ways, a level of the labels is doubled, labels are a frame longer
-  than the video or shorter, and landmarks are there for one person.
+  than the video or shorter, and two people have landmarks, named in two ways.
   """
   truths = {}
   cases = (
@@ -273,7 +296,23 @@ def disfa(folder: pathlib.Path) -> dict[str, Truth]:
         "".join(f"{t},{value}\n" for t, value in enumerate(whole, start=1))
       )
       (labels / f"{subject}_au{unit + 1}.txt").write_text("1,0\n")
+    if subject in ("SN001", "SN002"):
+      _write_landmarks(folder / "DISFA" / "Landmark_Points", subject, truth)
   return truths
+
+
+def _write_landmarks(folder, subject, truth):
+  """DISFA's own 66 points, some missing, named in one of two ways."""
+  place = folder / subject / subject / "tmp_frame_lm"
+  place.mkdir(parents=True)
+  for number, points in enumerate(truth.landmarks):
+    names = {"SN001": f"SN001_{number:04d}"}
+    name = names.get(subject, f"l{number + 1:05d}")
+    if number % 7:
+      scipy.io.savemat(
+        place / f"{name}_lm.mat",
+        {"pts": np.delete(points, landmarks.INNER_MOUTH_CORNERS, axis=0)},
+      )
 
 
 def disfa_plus(folder: pathlib.Path) -> dict[str, Truth]:
@@ -377,8 +416,13 @@ class SharesSightings:
   MINIATURE: str
 
   def _work(self):
-    folder = _temporary_folder(f"{self.MINIATURE}_preparation")
-    return dataclasses.replace(super()._work(), folder=epath.Path(folder))
+    folder = epath.Path(shared_preparation(self.MINIATURE))
+    return dataclasses.replace(super()._work(), folder=folder)
+
+
+def shared_preparation(dataset: str) -> pathlib.Path:
+  """Where builders that share their sightings leave their preparation."""
+  return _temporary_folder(f"{dataset}_preparation")
 
 
 @functools.cache

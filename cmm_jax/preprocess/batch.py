@@ -28,7 +28,7 @@ from cmm_jax.preprocess import preview, segment
 _COLUMNS = (
   *("clip", "video", "subject", "label", "status", "reason"),
   *("start", "end", "first_frame", "last_frame", "frames_per_second"),
-  *("action_units", "interpolated", "held"),
+  *("action_units", "interpolated", "held", "landmark_deviation"),
 )
 GOOD, NO_SMILE, BAD = "good", "no smile", "bad"
 
@@ -87,6 +87,9 @@ class Work:
         "action_units": one.units_name,
         "interpolated": one.missed,
         "held": one.held,
+        "landmark_deviation": (
+          "" if np.isnan(one.deviation) else round(one.deviation, 2)
+        ),
       }
       for one in made
     ]
@@ -126,8 +129,10 @@ class Work:
     bad = [row for row in rows if row["status"] == BAD]
     calm = [row for row in rows if row["status"] == NO_SMILE]
     good = [row for row in rows if row["status"] == GOOD]
+    videos = len({str(source.path) for source in sources})
+    broken = len({row["video"] for row in bad})
     lines = [
-      f"{len({row['video'] for row in good})} of {len(sources)} videos gave "
+      f"{len({row['video'] for row in good})} of {videos} videos gave "
       f"{len(good)} clips; see {self._here / 'index.html'}"
     ]
     for name in sorted({row["action_units"] for row in good}):
@@ -136,9 +141,9 @@ class Work:
     for what, left in (("no smile in", calm), ("cannot be used:", bad)):
       lines += [f"  {what} {row['clip']}: {row['reason']}" for row in left]
     text = "\n".join(lines)
-    if len(bad) > bad_share * len(sources):
+    if broken > bad_share * videos:
       raise BadVideosError(
-        f"{len(bad)} of {len(sources)} videos cannot be used, more than the "
+        f"{broken} of {videos} videos cannot be used, more than the "
         f"share of {bad_share:g} that may be (bad_share). Mend or remove them "
         "and build again: what was found in the others is kept.\n" + text
       )

@@ -9,13 +9,15 @@ import functools
 import io
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
+import scipy.io
 from etils import epath
 from jaxtyping import Float, Int, UInt8
 
+from cmm_jax import landmarks
 from cmm_jax.preprocess import (
   action_units,
   align,
@@ -54,6 +56,36 @@ class Reader(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class GivenLandmarks:
+  """DISFA's own landmarks of a video, against which ours are checked.
+
+  Attributes:
+    files: frame from 0 -> its file; some may be missing.
+  """
+
+  files: Mapping[int, epath.Path]
+
+  def deviation(
+    self, chosen: Int[np.ndarray, " t"], points: Float[np.ndarray, "t 68 2"]
+  ) -> float:
+    """How far ours are from them, in % of the outer eye corners' distance.
+
+    The mean over those of the chosen frames that have any; NaN if none has.
+    Theirs are 66: the 68 without the inner corners of the mouth.
+    """
+    deviations = []
+    for number, ours in zip(chosen.tolist(), points, strict=True):
+      if number in self.files:
+        content = io.BytesIO(self.files[number].read_bytes())
+        theirs = scipy.io.loadmat(content)["pts"]
+        ours = np.delete(ours, landmarks.INNER_MOUTH_CORNERS, axis=0)
+        eyes = np.linalg.norm(ours[36] - ours[45])
+        gaps = np.linalg.norm(ours - theirs, axis=1)
+        deviations.append(100 * gaps.mean() / eyes)
+    return float(np.mean(deviations)) if deviations else float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
 class Source:
   """One video, and what is known of it.
 
@@ -66,6 +98,7 @@ class Source:
     units: where its action units are; None to estimate them.
     cuts: first and last frames that somebody chose, counted from 0 and both
       included; None to find them.
+    given: the dataset's own landmarks, if it has any.
   """
 
   key: str
@@ -75,6 +108,7 @@ class Source:
   frames_per_second: float | None = None
   units: Reader | None = None
   cuts: tuple[tuple[int, int], ...] | None = None
+  given: GivenLandmarks | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +155,8 @@ class Clip:
     times: of all the video's frames, in seconds.
     curves: what was cut by, for all of them: AU06 and AU12, or the movement.
     missed: taken frames in which the face was not seen but interpolated.
+    deviation: from the dataset's own landmarks, in % of the outer eye corners'
+      distance; NaN where it has none.
   """
 
   key: str
@@ -135,6 +171,7 @@ class Clip:
   times: Float[np.ndarray, " n"]
   curves: Float[np.ndarray, "n 2"]
   missed: int
+  deviation: float = float("nan")
 
   @property
   def held(self) -> int:
@@ -205,6 +242,9 @@ def prepare(
           times=video.times,
           curves=curves,
           missed=int((~followed.found[at]).sum()),
+          deviation=source.given.deviation(frames, followed.points[at])
+          if source.given
+          else float("nan"),
         )
       )
     return clips

@@ -40,8 +40,8 @@ _WORTHY = 0.2
 
 # The landmarks are whole pixels to dlib. A face of this many pixels across
 # makes that exact enough, and a larger one would only be slower to cut out.
-_FACE_SIDE = 320
-_FACE_MARGIN = 0.5  # around it, as a share of its side
+_FACE_SIDE = 256
+_FACE_MARGIN = 0.25  # around it, as a share of its side
 
 _MODEL = "shape_predictor_68_face_landmarks.dat"
 
@@ -263,7 +263,7 @@ def _view(picture, region, scale):
     inside_start[1] : inside_end[1], inside_start[0] : inside_end[0]
   ]
   resized = Image.fromarray(np.ascontiguousarray(cut)).resize(
-    tuple(shown.tolist()), Image.Resampling.BICUBIC, reducing_gap=3.0
+    tuple(shown.tolist()), Image.Resampling.BICUBIC, reducing_gap=1.5
   )
   pixels = np.pad(
     np.asarray(resized),

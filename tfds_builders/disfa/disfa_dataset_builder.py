@@ -15,6 +15,7 @@ from tfds_builders import face_clips
 FRAMES_PER_SECOND = 20.0
 
 _VIDEO = re.compile(r"(left|right)_?video_?(SN\d{3})_comp\.\w+", re.I)
+_LANDMARKS = re.compile(r"(?:(SN\d{3})_(\d{4})|l(\d{5}))_lm\.mat", re.I)
 _LABELS = re.compile(r"(SN\d{3})_au0?(6|12)\.txt", re.I)
 
 
@@ -69,6 +70,7 @@ class Builder(face_clips.VideoBuilder):
     if parts:  # somebody chose the smiles: only these
       videos = {name: file for name, file in videos.items() if name in parts}
     missing = manual_dir / "DISFA" / "ActionUnit_Labels"
+    given = _given_landmarks(manual_dir)
     smiles, others = {}, []
     for subject, file in sorted(videos.items()):
       paths = [
@@ -83,6 +85,7 @@ class Builder(face_clips.VideoBuilder):
         label="spontaneous",
         subject=subject,
         units=action_units.DisfaLabels(tuple(paths)),
+        given=given.get(subject),
       )
       try:
         cuts = parts.get(subject) or self._cuts(source)
@@ -113,7 +116,32 @@ def _files(folder):
   """The files below, without the 130,000 of the landmarks."""
   found = []
   for path in sorted(folder.iterdir()):
-    if path.name.startswith(".") or re.match("landmark", path.name, re.I):
+    if path.name.startswith(".") or _is_landmarks(path):
       continue
     found += _files(path) if path.is_dir() else [path]
   return found
+
+
+def _given_landmarks(folder):
+  """Subject -> DISFA's own landmarks, where they are there.
+
+  SN001_0000_lm.mat is the first frame, and so is l00001_lm.mat.
+  """
+  found = {}
+  for path in sorted(folder.iterdir()):
+    if path.is_dir() and not path.name.startswith("."):
+      if not _is_landmarks(path):
+        found |= _given_landmarks(path)
+        continue
+      for file in face_clips.files_below(path):
+        match = _LANDMARKS.fullmatch(file.name)
+        subject = re.search(r"SN\d{3}", str(file.relative_to(path)), re.I)
+        if match and subject:
+          number = int(match[2]) if match[1] else int(match[3]) - 1
+          found.setdefault(subject[0].upper(), {})[number] = file
+      found = {key: clip.GivenLandmarks(files) for key, files in found.items()}
+  return found
+
+
+def _is_landmarks(path):
+  return re.match("landmark", path.name, re.I)
