@@ -62,7 +62,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.from_neutral = True  # (ours); False: the paper's form
   config.model.reader_width = 32  # (ours), for measuring only
 
-  # How the modes are made and parted: see `phases.ModeForm`.
+  # How the modes are made and parted: see `phases.modes.ModeForm`.
   config.modes = ml_collections.ConfigDict()
   config.modes.shared_start = True  # (ours); False: the paper's form
   config.modes.push_reads = "change"  # (ours); "codes": the paper's form
