@@ -125,7 +125,7 @@ def reconstruction_l1(
   return jnp.mean(jnp.abs(faces - targets))
 
 
-def generator_adversarial(fake_logits: Float[Array, "b h w 1"]) -> Scalar:
+def generator_adversarial(fake_logits: Float[Array, "*cells 1"]) -> Scalar:
   """The generator's part of eq. 6, in the form that does not saturate (ours).
 
   - mean log D([z0, w]) instead of mean log(1 - D([z0, w]))
@@ -134,7 +134,7 @@ def generator_adversarial(fake_logits: Float[Array, "b h w 1"]) -> Scalar:
 
 
 def discriminator_adversarial(
-  real_logits: Float[Array, "b h w 1"], fake_logits: Float[Array, "b h w 1"]
+  real_logits: Float[Array, "*cells 1"], fake_logits: Float[Array, "*cells 1"]
 ) -> Scalar:
   """What the discriminator minimises: eq. 5 with its sign turned."""
   real = jnp.mean(jax.nn.softplus(-real_logits))

@@ -114,6 +114,7 @@ def config(data_dir, workdir):
   for phase in config.phases.values():
     seen = STEPS * phase.clips_per_batch * phase.frames_per_clip
     phase.epochs = seen / (num_clips * NUM_FRAMES)
+  config.phases.video_gan.epochs *= len(LABELS)  # of one label's clips
   config.train.log_every_steps = 1
   config.train.picture_every_steps = 2
   config.train.checkpoint_every_steps = 1

@@ -8,14 +8,14 @@ instruments that measure the results.
 import dataclasses
 import functools
 
-import jax
+import flax.linen as nn
 import jax.numpy as jnp
 import ml_collections
 
 from cmm_jax.models import readers, recurrent, translator, vae
 from cmm_jax.phases.instruments import Instruments
 from cmm_jax.phases.modes import AS_PRINTED, ModeForm, Modes
-from cmm_jax.phases.phase import AXIS, Phase, Variables
+from cmm_jax.phases.phase import AXIS, Architecture, Phase, signed
 from cmm_jax.phases.sequences import RecurrentGenerator, landmark_images
 from cmm_jax.phases.translation import Translation
 
@@ -26,9 +26,13 @@ NAMES = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-  """The networks, without weights."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CMMNet(Architecture):
+  """The paper's model.
+
+  Attributes:
+    bank: which of the two banks of modes smiles are made with.
+  """
 
   vae: vae.LandmarkVAE
   conditional: recurrent.ConditionalLSTM
@@ -39,10 +43,9 @@ class Architecture:
   discriminator: translator.Discriminator
   point_reader: readers.PointReader
   action_unit_reader: readers.ActionUnitReader
-  num_labels: int
+  bank: str
 
-  def init(self, name: str, key: jax.Array) -> Variables:
-    """First weights of the network `name`."""
+  def networks(self):
     side = self.vae.image_size
     face, drawing = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, 1))
     codes = jnp.zeros((1, 2, self.vae.code_dim))
@@ -57,7 +60,7 @@ class Architecture:
       "point_reader": (drawing,),
       "action_unit_reader": (face, face),
     }
-    return getattr(self, name).init(key, *inputs[name])
+    return {name: (getattr(self, name), inputs[name]) for name in inputs}
 
   @property
   def sequences(self) -> RecurrentGenerator:
@@ -67,20 +70,117 @@ class Architecture:
       self.vae, self.conditional, pictures, self.num_labels
     )
 
+  def trained_by(self):
+    return {
+      "vae": self.bank,
+      "conditional": self.bank,
+      self.bank: self.bank,
+      "translator": "translator",
+    }
+
+  def generate(self, networks, inputs):
+    """The conditional LSTM's sequence and the modes', as faces."""
+    _, codes = self.sequences.roll_out(networks, inputs)
+    modes = getattr(self, self.bank).apply(networks[self.bank], codes)
+    sequences = jnp.concatenate([codes[None], modes]).swapaxes(0, 1)
+    drawn = nn.sigmoid(self.sequences.decode(networks, sequences))
+    shape = drawn.shape[:-1]  # b s t h w
+    neutral = signed(inputs["first_frame"])
+    neutral = jnp.repeat(neutral, shape[1] * shape[2], axis=0)
+    made = self.translator.apply(
+      networks["translator"], neutral, drawn.reshape(-1, *drawn.shape[3:])
+    )
+    return drawn, made.reshape(*shape, 3)
+
+  def phases(self, config):
+    """The phases in the order in which they are trained.
+
+    Raises:
+      ValueError: a choice in `config.modes` does not exist.
+    """
+    form = ModeForm(
+      shared_start=config.modes.shared_start,
+      push_reads=config.modes.push_reads,
+      reconstruction=config.modes.reconstruction,
+    )
+    as_printed = config.compare_as_printed or self.bank == "modes_as_printed"
+    sequences = self.sequences
+    translation = Translation(self.translator, self.discriminator, sequences)
+    instruments = Instruments(
+      self.point_reader, self.action_unit_reader, sequences
+    )
+
+    def with_weights(function):
+      return functools.partial(function, config.loss)
+
+    def modes_phase(name, form):
+      bank = getattr(self, name)
+      modes = Modes(name, bank, self.mode_discriminator, sequences, form)
+      return Phase(
+        name,
+        {
+          "vae": "conditional",
+          "conditional": "conditional",
+          name: None,
+          "mode_discriminator": None,
+        },
+        {},
+        with_weights(modes.loss),
+        modes.show,
+        with_frames=False,
+      )
+
+    return (
+      Phase(
+        "vae",
+        {"vae": None},
+        {},
+        with_weights(sequences.vae_loss),
+        sequences.vae_show,
+        with_frames=False,
+      ),
+      Phase(
+        "conditional",
+        {"vae": "vae", "conditional": None},
+        {},
+        with_weights(sequences.conditional_loss),
+        sequences.conditional_show,
+        with_frames=False,
+      ),
+      modes_phase("modes", form),
+      *([modes_phase("modes_as_printed", AS_PRINTED)] * as_printed),
+      Phase(
+        "translator",
+        {"translator": None, "discriminator": None},
+        {"vae": "modes"},
+        with_weights(translation.loss),
+        with_weights(translation.show),
+        with_frames=True,
+      ),
+      Phase(
+        "readers",
+        {"point_reader": None, "action_unit_reader": None},
+        {"vae": "modes"},
+        with_weights(instruments.loss),
+        lambda networks, batch: {},
+        with_frames=True,
+      ),
+    )
+
 
 def architecture(
-  config: ml_collections.ConfigDict, num_labels: int
-) -> Architecture:
+  config: ml_collections.ConfigDict, num_labels: int, *, bank: str = "modes"
+) -> CMMNet:
   """The networks at the config's sizes."""
   data, model = config.data, config.model
   normalised = dict(image_size=data.image_size, axis_name=AXIS)
-  bank = functools.partial(recurrent.ModeBank, model.num_modes, model.lstm_dim)
+  modes = functools.partial(recurrent.ModeBank, model.num_modes, model.lstm_dim)
   reader = dict(width=model.reader_width, **normalised)
-  return Architecture(
+  return CMMNet(
     vae=vae.LandmarkVAE(model.code_dim, model.vae_width, **normalised),
     conditional=recurrent.ConditionalLSTM(data.num_frames, model.lstm_dim),
-    modes=bank(shared_start=config.modes.shared_start),
-    modes_as_printed=bank(shared_start=AS_PRINTED.shared_start),
+    modes=modes(shared_start=config.modes.shared_start),
+    modes_as_printed=modes(shared_start=AS_PRINTED.shared_start),
     mode_discriminator=recurrent.ModeDiscriminator(model.num_modes),
     translator=translator.Translator(
       model.translator_width, from_neutral=model.from_neutral, **normalised
@@ -91,83 +191,5 @@ def architecture(
     point_reader=readers.PointReader(**reader),
     action_unit_reader=readers.ActionUnitReader(**reader),
     num_labels=num_labels,
-  )
-
-
-def build(
-  config: ml_collections.ConfigDict, nets: Architecture
-) -> tuple[Phase, ...]:
-  """The phases in the order in which they are trained.
-
-  Raises:
-    ValueError: a choice in `config.modes` does not exist.
-  """
-  form = ModeForm(
-    shared_start=config.modes.shared_start,
-    push_reads=config.modes.push_reads,
-    reconstruction=config.modes.reconstruction,
-  )
-  sequences = nets.sequences
-  translation = Translation(nets.translator, nets.discriminator, sequences)
-  instruments = Instruments(
-    nets.point_reader, nets.action_unit_reader, sequences
-  )
-
-  def with_weights(function):
-    return functools.partial(function, config.loss)
-
-  def modes_phase(name, form):
-    bank = getattr(nets, name)
-    modes = Modes(name, bank, nets.mode_discriminator, sequences, form)
-    return Phase(
-      name,
-      {
-        "vae": "conditional",
-        "conditional": "conditional",
-        name: None,
-        "mode_discriminator": None,
-      },
-      {},
-      with_weights(modes.loss),
-      modes.show,
-      with_frames=False,
-    )
-
-  return (
-    Phase(
-      "vae",
-      {"vae": None},
-      {},
-      with_weights(sequences.vae_loss),
-      sequences.vae_show,
-      with_frames=False,
-    ),
-    Phase(
-      "conditional",
-      {"vae": "vae", "conditional": None},
-      {},
-      with_weights(sequences.conditional_loss),
-      sequences.conditional_show,
-      with_frames=False,
-    ),
-    modes_phase("modes", form),
-    *(
-      [modes_phase("modes_as_printed", AS_PRINTED)] * config.compare_as_printed
-    ),
-    Phase(
-      "translator",
-      {"translator": None, "discriminator": None},
-      {"vae": "modes"},
-      with_weights(translation.loss),
-      with_weights(translation.show),
-      with_frames=True,
-    ),
-    Phase(
-      "readers",
-      {"point_reader": None, "action_unit_reader": None},
-      {"vae": "modes"},
-      with_weights(instruments.loss),
-      lambda networks, batch: {},
-      with_frames=True,
-    ),
+    bank=bank,
   )

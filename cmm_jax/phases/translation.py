@@ -9,7 +9,7 @@ from jax import lax
 
 from cmm_jax import losses
 from cmm_jax.models import translator
-from cmm_jax.phases.phase import apply, flat, signed
+from cmm_jax.phases.phase import apply, flat, play, signed
 from cmm_jax.phases.sequences import RecurrentGenerator
 
 
@@ -29,25 +29,19 @@ class Translation:
       self.translator, networks["translator"], neutral, drawn, train=True
     )
 
-    # One pass of the generator serves both players: the judge sees its pictures
-    # cut off from it, and it sees a judge that does not move.
-    judge = networks["discriminator"]
-    real, judge = apply(self.discriminator, judge, neutral, faces, train=True)
-    fake, judge = apply(
-      self.discriminator, judge, neutral, lax.stop_gradient(fakes), train=True
+    terms, judged = play(
+      self.discriminator,
+      networks["discriminator"],
+      (neutral, faces),
+      (neutral, fakes),
     )
-    still = lax.stop_gradient(networks["discriminator"])
-    felt, _ = apply(self.discriminator, still, neutral, fakes, train=True)
-
     l1 = losses.reconstruction_l1(fakes, faces)
-    adversarial = losses.generator_adversarial(felt)
-    judged = losses.discriminator_adversarial(real, fake)
-    terms = {"l1": l1, "adversarial": adversarial, "discriminator": judged}
+    loss = weight.l1 * l1 + terms["adversarial"] + terms["discriminator"]
     statistics = {
       "translator": translator_new["batch_stats"],
-      "discriminator": judge["batch_stats"],
+      "discriminator": judged,
     }
-    return weight.l1 * l1 + adversarial + judged, (terms, statistics)
+    return loss, ({"l1": l1, **terms}, statistics)
 
   def show(self, weight, networks, batch):
     """The neutral face, the drawing, what is made of both, and the truth."""
