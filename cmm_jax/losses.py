@@ -30,6 +30,17 @@ def bce_per_image(
   return jnp.sum(terms, axis=(-3, -2, -1))
 
 
+def l1_per_image(
+  faces: Float[Array, "*images h w 3"], targets: Float[Array, "*images h w 3"]
+) -> Float[Array, "*images"]:
+  """The absolute difference of faces, summed over pixels and channels (ours).
+
+  What `bce_per_image` is to landmark images: the negative logarithm of a
+  density, but for a constant, of Laplace's distribution of width 1.
+  """
+  return jnp.sum(jnp.abs(faces - targets), axis=(-3, -2, -1))
+
+
 def kl_to_standard_normal(
   mean: Float[Array, "b d"], log_variance: Float[Array, "b d"]
 ) -> Float[Array, " b"]:

@@ -78,6 +78,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.share_temperature = 2.0  # (ours), nats per landmark image
   config.loss.l1 = 100.0  # (ours), as pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
+  # (ours); beside a sum over pixels, about as 1 beside `l1` times their mean
+  config.loss.cra_net_adversarial = 100.0
   config.loss.video_gan_l1 = 10.0  # on the first frame, Vondrick et al. 2016
 
   config.phases = ml_collections.ConfigDict()
@@ -105,8 +107,19 @@ def get_config() -> ml_collections.ConfigDict:
     epochs=20, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
   )
 
-  # What the paper compares with. Video-GAN: Vondrick et al. 2016 but for the
-  # epochs (ours), which are of each label's clips.
+  # What the paper compares with. CRA-Net: as the phases above (ours).
+  config.phases.cra_net_vae = phase(
+    epochs=50, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
+  )
+  config.phases.cra_net = phase(
+    epochs=20,
+    clips_per_batch=8,
+    frames_per_clip=32,
+    learning_rate=5e-4,
+    beta1=0.5,
+  )
+  # Video-GAN: Vondrick et al. 2016 but for the epochs (ours), which are of each
+  # label's clips.
   config.phases.video_gan = phase(
     epochs=200,
     clips_per_batch=32,

@@ -95,6 +95,8 @@ def test_the_discriminator_has_the_papers_layers():
   found = num_weights(translator.Discriminator(), faces(), faces())
 
   assert found == wanted == 2_768_705
+  on_one_face = num_weights(translator.Discriminator(), faces())
+  assert on_one_face == wanted - conv(3, 64)
 
 
 def test_the_vae_has_the_papers_layers():
@@ -113,7 +115,9 @@ def test_the_vae_has_the_papers_layers():
     + conv(64, 1, bias=True)
   )
 
-  assert num_weights(vae.LandmarkVAE(), drawings()) == encoder + decoder
+  assert num_weights(vae.ImageVAE(), drawings()) == encoder + decoder
+  on_faces = encoder + conv(3 - 1, 64) + decoder + conv(64, 3 - 1) + (3 - 1)
+  assert num_weights(vae.ImageVAE(image_channels=3), faces()) == on_faces
 
 
 def test_the_conditional_lstm_reads_code_and_label_and_gives_a_code():
@@ -191,8 +195,8 @@ def test_pictures_keep_their_size(side):
     variables = shapes_of(module, *inputs)
     return jax.eval_shape(module.apply, variables, *inputs)
 
-  landmark_vae = vae.LandmarkVAE(10, 4, side)
-  mean, log_variance, logits = run(landmark_vae, drawing)
+  image_vae = vae.ImageVAE(10, 4, side)
+  mean, log_variance, logits = run(image_vae, drawing)
   assert mean.shape == log_variance.shape == (2, 10)
   assert logits.shape == drawing.shape
   u_net = translator.Translator(4, side)
@@ -210,7 +214,7 @@ def test_pictures_keep_their_size(side):
 
 
 def test_the_vaes_decoder_mirrors_its_encoder():
-  params = shapes_of(vae.LandmarkVAE(), drawings())["params"]
+  params = shapes_of(vae.ImageVAE(), drawings())["params"]
   down = [params["encoder"][f"conv_{i}"]["kernel"].shape for i in range(4)]
   up = [params["decoder"][f"conv_{i}"]["kernel"].shape for i in range(4, 0, -1)]
 
@@ -221,7 +225,7 @@ def test_the_vaes_decoder_mirrors_its_encoder():
 
 def test_a_wrong_size_of_picture_is_named():
   with pytest.raises(ValueError, match="48 pixels do not halve down to 4"):
-    shapes_of(vae.LandmarkVAE(10, 4, 48), drawings(48))
+    shapes_of(vae.ImageVAE(10, 4, 48), drawings(48))
   with pytest.raises(ValueError, match="cannot be halved 3 times"):
     layers.pyramid(20, 8, 3)
   with pytest.raises(ValueError, match="20 frames cannot be doubled 4 times"):
@@ -313,7 +317,7 @@ def test_from_neutral_starts_at_the_neutral_face():
 
 
 def test_running_statistics_change_in_training_alone():
-  network = vae.LandmarkVAE(8, 2)
+  network = vae.ImageVAE(8, 2)
   images = jax.random.uniform(jax.random.key(0), (4, 64, 64, 1))
   variables = first_weights(network, images)
 

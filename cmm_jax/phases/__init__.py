@@ -11,7 +11,7 @@ import functools
 
 import ml_collections
 
-from cmm_jax.phases import cmm_net, video_gan
+from cmm_jax.phases import cmm_net, cra_net, video_gan
 from cmm_jax.phases.cmm_net import NAMES
 from cmm_jax.phases.modes import AS_PRINTED
 from cmm_jax.phases.phase import AXIS, Architecture, Phase
@@ -32,6 +32,7 @@ MODELS = {
     cmm_net.architecture, bank="modes_as_printed"
   ),
   "video_gan": video_gan.architecture,
+  "cra_net": cra_net.architecture,
 }
 
 

@@ -34,7 +34,7 @@ class CMMNet(Architecture):
     bank: which of the two banks of modes smiles are made with.
   """
 
-  vae: vae.LandmarkVAE
+  vae: vae.ImageVAE
   conditional: recurrent.ConditionalLSTM
   modes: recurrent.ModeBank
   modes_as_printed: recurrent.ModeBank
@@ -177,7 +177,7 @@ def architecture(
   modes = functools.partial(recurrent.ModeBank, model.num_modes, model.lstm_dim)
   reader = dict(width=model.reader_width, **normalised)
   return CMMNet(
-    vae=vae.LandmarkVAE(model.code_dim, model.vae_width, **normalised),
+    vae=vae.ImageVAE(model.code_dim, model.vae_width, **normalised),
     conditional=recurrent.ConditionalLSTM(data.num_frames, model.lstm_dim),
     modes=modes(shared_start=config.modes.shared_start),
     modes_as_printed=modes(shared_start=AS_PRINTED.shared_start),

@@ -76,7 +76,7 @@ class Modes:
     first, codes = sequences.roll_out(networks, batch)
     modes = self.bank.apply(networks[self.name], codes)  # [m b t d]
 
-    bce, gap = sequences.sequence_costs(networks, batch, codes, posterior)
+    bce, gap, _ = sequences.sequence_costs(networks, batch, codes, posterior)
     bce, gap = jnp.mean(bce), jnp.mean(gap)
     pull = losses.pull(modes, codes)
     average = jnp.mean(modes, axis=2)  # h_*k
@@ -90,7 +90,9 @@ class Modes:
     terms = {"conditional_bce": bce, "pull": pull, "push": push, **terms}
 
     if self.form.reconstruction == "best_of_modes":
-      bces, gaps = sequences.sequence_costs(networks, batch, modes, posterior)
+      bces, gaps, _ = sequences.sequence_costs(
+        networks, batch, modes, posterior
+      )
       costs = bces + weight.codes * gaps  # [m b]
       shares = _shares_over_devices(costs, weight.share_temperature)
       loss = loss + jnp.mean(jnp.sum(shares * costs, axis=0))

@@ -12,7 +12,14 @@ import jax.numpy as jnp
 
 from cmm_jax import landmarks, losses
 from cmm_jax.models import recurrent, vae
-from cmm_jax.phases.phase import Batch, apply, flat, noise, num_drawn
+from cmm_jax.phases.phase import (
+  Batch,
+  apply,
+  flat,
+  noise,
+  num_drawn,
+  signed,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +29,18 @@ class Pictures:
   Attributes:
     drawn: the true pictures [b f h w c] of a batch's drawn frames.
     first: those [b h w c] of the neutral frames.
-    cost: of each decoded picture against the true one, in nats.
+    made: what is decoded, as such pictures.
+    shown: such pictures as they are looked at, in [0, 1].
+    cost: of what is decoded against each true picture, in nats.
     cost_name: what logs call it.
-    shown: what is decoded, as pictures in [0, 1].
   """
 
   drawn: Callable[[Batch], jax.Array]
   first: Callable[[Batch], jax.Array]
+  made: Callable[[jax.Array], jax.Array]
+  shown: Callable[[jax.Array], jax.Array]
   cost: Callable[[jax.Array, jax.Array], jax.Array]
   cost_name: str
-  shown: Callable[[jax.Array], jax.Array]
 
 
 def landmark_images(side: int) -> Pictures:
@@ -39,9 +48,22 @@ def landmark_images(side: int) -> Pictures:
   return Pictures(
     drawn=lambda batch: landmarks.draw(batch["points"], side)[..., None],
     first=lambda batch: landmarks.draw(batch["first_points"], side)[..., None],
+    made=nn.sigmoid,
+    shown=lambda images: images,
     cost=losses.bce_per_image,
     cost_name="bce",
-    shown=nn.sigmoid,
+  )
+
+
+def faces() -> Pictures:
+  """Faces in [-1, 1], decoded as what a tanh takes."""
+  return Pictures(
+    drawn=lambda batch: signed(batch["frames"]),
+    first=lambda batch: signed(batch["first_frame"]),
+    made=jnp.tanh,
+    shown=lambda images: images / 2 + 0.5,
+    cost=lambda decoded, images: losses.l1_per_image(jnp.tanh(decoded), images),
+    cost_name="l1",
   )
 
 
@@ -53,7 +75,7 @@ class RecurrentGenerator:
   weights its losses take `kl`, and `codes` on the distance to encoded codes.
   """
 
-  vae: vae.LandmarkVAE
+  vae: vae.ImageVAE
   conditional: recurrent.ConditionalLSTM
   pictures: Pictures
   num_labels: int
@@ -67,16 +89,15 @@ class RecurrentGenerator:
     return code, self.conditional.apply(networks["conditional"], code, label)
 
   def decode(self, networks, codes):
-    """[... d] to decoded pictures [... h w c]."""
+    """[... d] to [... h w c], of which `pictures.made` makes pictures."""
     flat_codes = codes.reshape(-1, codes.shape[-1])
     decoded = self.vae.apply(networks["vae"], flat_codes, method="decode")
     return decoded.reshape(*codes.shape[:-1], *decoded.shape[1:])
 
   def show(self, networks, codes):
     """Sequences of codes [rows t d], every fourth frame of each."""
-    return {
-      "decoded": self.pictures.shown(self.decode(networks, codes[:, ::4]))
-    }
+    made = self.pictures.made(self.decode(networks, codes[:, ::4]))
+    return {"decoded": self.pictures.shown(made)}
 
   # ------------------------------------------------------------- 1: the VAE
 
@@ -109,14 +130,14 @@ class RecurrentGenerator:
     images = flat(self.pictures.drawn(batch))
     mean, _ = self.vae.apply(networks["vae"], images, method="encode")
     decoded = self.vae.apply(networks["vae"], mean, method="decode")
-    pairs = jnp.stack([images, self.pictures.shown(decoded)])
-    return {"true_and_decoded": pairs[:, :16]}
+    pairs = jnp.stack([images, self.pictures.made(decoded)])
+    return {"true_and_decoded": self.pictures.shown(pairs[:, :16])}
 
   # ------------------------------------------- 2: with the conditional LSTM
 
   def sequence_costs(self, networks, batch, codes, posterior):
     """Cost, and distance from the posterior, of codes [... b t d]: each
-    [... b], the mean over the drawn frames."""
+    [... b], the mean over the drawn frames; and what these are decoded to."""
     times = jnp.broadcast_to(
       batch["times"][..., None], (*codes.shape[:-2], num_drawn(batch), 1)
     )
@@ -125,21 +146,26 @@ class RecurrentGenerator:
     targets = jnp.broadcast_to(self.pictures.drawn(batch), decoded.shape)
     cost = jnp.mean(self.pictures.cost(decoded, targets), axis=-1)
     gap = losses.code_distance(codes, *posterior)
-    return cost, jnp.mean(gap, axis=-1)
+    return cost, jnp.mean(gap, axis=-1), decoded
 
-  def conditional_loss(self, weight, networks, batch):
-    """Phase 2's."""
+  def conditional_terms(self, weight, networks, batch):
+    """Phase 2's loss, its terms, and the drawn frames [b f h w c] decoded."""
     # The VAE's own loss stays on while it is fine-tuned (ours): the codes keep
     # their scale and the decoder goes on to decode what it encodes.
     loss, terms, posterior, _ = self.vae_terms(
       networks["vae"], batch, weight, train=False
     )
     _, codes = self.roll_out(networks, batch)
-    cost, gap = self.sequence_costs(networks, batch, codes, posterior)
+    cost, gap, decoded = self.sequence_costs(networks, batch, codes, posterior)
     cost, gap = jnp.mean(cost), jnp.mean(gap)
     name = f"conditional_{self.pictures.cost_name}"
     terms = {name: cost, "conditional_codes": gap, **terms}
-    return loss + cost + weight.codes * gap, (terms, {})
+    return loss + cost + weight.codes * gap, terms, decoded
+
+  def conditional_loss(self, weight, networks, batch):
+    """Phase 2's."""
+    loss, terms, _ = self.conditional_terms(weight, networks, batch)
+    return loss, (terms, {})
 
   def conditional_show(self, networks, batch):
     """The first clip's sequence."""
