@@ -78,7 +78,10 @@ class Generator:
     config, self.labels = checkpoints.read_config(workdir)
     self.image_size = config.data.image_size
     self._nets = phases.architecture(config, len(self.labels), model)
-    trained = checkpoints.trained_networks(workdir, self._nets.trained_by())
+    trained = {
+      phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
+      for phase, names in self._nets.used().items()
+    }
     self._networks = jax.device_put(trained)
     self._compiled = jax.jit(
       self._generate, compiler_options=backend.compiler_options()

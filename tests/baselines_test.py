@@ -14,9 +14,10 @@ from PIL import Image
 
 from cmm_jax import checkpoints, generate, main, monitor
 
+# Each model's folders of checkpoints, with their last steps.
 FOLDERS = {
-  "cra_net": ("cra_net_vae", "cra_net"),
-  "video_gan": ("video_gan_0", "video_gan_1"),
+  "cra_net": {"cra_net_vae": miniature.STEPS, "cra_net": miniature.STEPS},
+  "video_gan": {"video_gan_0": 1, "video_gan_1": 1},
 }
 
 
@@ -34,15 +35,15 @@ def trained(data_dir, tmp_path_factory):
 def test_the_same_loop_trains_both_beside_each_other(trained):
   workdir = pathlib.Path(trained.workdir)
 
-  folders = [folder for two in FOLDERS.values() for folder in two]
-  for folder in folders:
+  folders = FOLDERS["cra_net"] | FOLDERS["video_gan"]
+  for folder, steps in folders.items():
     with checkpoints.Checkpoints(trained.workdir, folder) as kept:
-      assert kept.newest_step() == miniature.STEPS
+      assert kept.newest_step() == steps
     records = monitor.read_records(workdir, folder)
-    assert [r["step"] for r in records] == list(range(1, miniature.STEPS + 1))
+    assert [r["step"] for r in records] == list(range(1, steps + 1))
     assert all(np.isfinite(v) for r in records for v in r.values())
   found = {folder.name for folder in (workdir / "checkpoints").iterdir()}
-  assert found == set(folders)  # and nothing of CMM-Net
+  assert found == folders.keys()  # and nothing of CMM-Net
 
 
 def test_the_same_command_again_trains_nothing(trained, monkeypatch):

@@ -70,16 +70,15 @@ class CMMNet(Architecture):
       self.vae, self.conditional, pictures, self.num_labels
     )
 
-  def trained_by(self):
+  def used(self):
     return {
-      "vae": self.bank,
-      "conditional": self.bank,
-      self.bank: self.bank,
-      "translator": "translator",
+      self.bank: ("vae", "conditional", self.bank),
+      "translator": ("translator",),
     }
 
-  def generate(self, networks, inputs):
+  def generate(self, trained, inputs):
     """The conditional LSTM's sequence and the modes', as faces."""
+    networks = {**trained[self.bank], **trained["translator"]}
     _, codes = self.sequences.roll_out(networks, inputs)
     modes = getattr(self, self.bank).apply(networks[self.bank], codes)
     sequences = jnp.concatenate([codes[None], modes]).swapaxes(0, 1)

@@ -40,11 +40,12 @@ class CRANet(Architecture):
       self.vae, self.conditional, faces(), self.num_labels
     )
 
-  def trained_by(self):
-    return {"vae": "cra_net", "conditional": "cra_net"}
+  def used(self):
+    return {"cra_net": ("vae", "conditional")}
 
-  def generate(self, networks, inputs):
+  def generate(self, trained, inputs):
     """One sequence of each face."""
+    networks = trained["cra_net"]
     _, codes = self.sequences.roll_out(networks, inputs)
     made = self.sequences.pictures.made(self.sequences.decode(networks, codes))
     return None, made[:, None]

@@ -70,17 +70,17 @@ class Architecture(abc.ABC):
     """The phases in the order in which they are trained."""
 
   @abc.abstractmethod
-  def trained_by(self) -> dict[str, str]:
-    """The networks that `generate` takes, each with the phase's folder."""
+  def used(self) -> dict[str, tuple[str, ...]]:
+    """The phases' folders with the networks that `generate` takes of each."""
 
   @abc.abstractmethod
   def generate(
-    self, networks: Networks, inputs: Batch
+    self, trained: Mapping[str, Networks], inputs: Batch
   ) -> tuple[jax.Array | None, jax.Array]:
     """Makes s smiles of each neutral face.
 
     Args:
-      networks: trained.
+      trained: folder -> network -> weights, as `used` names them.
       inputs: `first_frame`, `first_points` and `label`, as in a batch.
 
     Returns:

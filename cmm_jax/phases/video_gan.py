@@ -21,13 +21,13 @@ from cmm_jax.phases.phase import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoGAN(Architecture):
-  """A generator and a discriminator for each label.
+  """A generator and a discriminator, trained anew for each label.
 
   Each label is a phase that draws its clips alone, not a row of a bank: no
   clip then passes through another label's networks, BatchNorm's statistics are
   the label's own, one label's weights are in memory at a time, and the loop
-  sees a phase like any other. The programs are the same, so only the first is
-  compiled.
+  sees a phase like any other. Its networks' names are the same for all labels,
+  so that all run one program and only the first compiles it.
   """
 
   generator: VideoGenerator
@@ -35,24 +35,26 @@ class VideoGAN(Architecture):
 
   def networks(self):
     side, frames = self.generator.image_size, self.generator.num_frames
-    first = jnp.zeros((1, side, side, 3))
-    clip = jnp.zeros((1, frames, side, side, 3))
-    found = {}
-    for label in range(self.num_labels):
-      found[f"generator_{label}"] = self.generator, (first,)
-      found[f"discriminator_{label}"] = self.discriminator, (clip,)
-    return found
+    return {
+      "generator": (self.generator, (jnp.zeros((1, side, side, 3)),)),
+      "discriminator": (
+        self.discriminator,
+        (jnp.zeros((1, frames, side, side, 3)),),
+      ),
+    }
 
-  def trained_by(self):
-    labels = range(self.num_labels)
-    return {f"generator_{label}": f"video_gan_{label}" for label in labels}
+  def used(self):
+    return {folder: ("generator",) for folder in self._folders()}
 
-  def generate(self, networks, inputs):
+  def _folders(self):
+    return [f"video_gan_{label}" for label in range(self.num_labels)]
+
+  def generate(self, trained, inputs):
     """One clip of each face, by its label's generator."""
     first = signed(inputs["first_frame"])
     clips = [
-      self.generator.apply(networks[f"generator_{label}"], first)
-      for label in range(self.num_labels)
+      self.generator.apply(trained[folder]["generator"], first)
+      for folder in self._folders()
     ]
     chosen = jnp.stack(clips)[inputs["label"], jnp.arange(len(first))]
     return None, chosen[:, None]
@@ -73,25 +75,25 @@ class VideoGAN(Architecture):
     return tuple(
       Phase(
         "video_gan",
-        {f"generator_{label}": None, f"discriminator_{label}": None},
+        {"generator": None, "discriminator": None},
         {},
-        functools.partial(self.loss, label, config.loss),
-        functools.partial(self.show, label),
+        functools.partial(self.loss, config.loss),
+        self.show,
         with_frames=True,
         label=label,
       )
       for label in range(self.num_labels)
     )
 
-  def loss(self, label, weight, networks, batch):
+  def loss(self, weight, networks, batch):
     """Adversarial, and L1 on the first frame."""
     frames, first = signed(batch["frames"]), signed(batch["first_frame"])
     fakes, after = apply(
-      self.generator, networks[f"generator_{label}"], first, train=True
+      self.generator, networks["generator"], first, train=True
     )
     terms, judged = play(
       self.discriminator,
-      networks[f"discriminator_{label}"],
+      networks["discriminator"],
       (frames,),
       (fakes,),
     )
@@ -99,15 +101,15 @@ class VideoGAN(Architecture):
     loss = weight.video_gan_l1 * l1
     loss = loss + terms["adversarial"] + terms["discriminator"]
     statistics = {
-      f"generator_{label}": after["batch_stats"],
-      f"discriminator_{label}": judged,
+      "generator": after["batch_stats"],
+      "discriminator": judged,
     }
     return loss, ({"first_frame_l1": l1, **terms}, statistics)
 
-  def show(self, label, networks, batch):
+  def show(self, networks, batch):
     """Of some clips every fourth frame, generated."""
     first = signed(batch["first_frame"][:4])
-    made = self.generator.apply(networks[f"generator_{label}"], first)
+    made = self.generator.apply(networks["generator"], first)
     return {"generated": made[:, ::4] / 2 + 0.5}
 
 
