@@ -177,7 +177,7 @@ def trained_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
       raise FileNotFoundError(
         f"No checkpoint in {str(folder)!r}: train phase {phase!r} first, with\n"
         "  python -m cmm_jax.main --config=CONFIG "
-        f"--config.workdir={workdir}"
+        f"--config.workdir={workdir} [--config.train.model=MODEL]"
       )
     networks = jax.device_get(restored[1])
     found |= {n: networks[n] for n, p in wanted.items() if p == phase}

@@ -53,10 +53,13 @@ def measure(workdir: str, split: str = "test") -> Measured:
   config, labels = checkpoints.read_config(workdir)
   source = data.Clips(config.data.data_dir, config.data.name, split)
   clips = [source[i] for i in range(len(source))]
-  forms = ["modes"]
+  forms = {"modes": "cmm_net"}
   if config.compare_as_printed:
-    forms.append("modes_as_printed")
-  smiles = {f: _generate_all(Generator(workdir, f), clips) for f in forms}
+    forms["modes_as_printed"] = "cmm_net_as_printed"
+  smiles = {
+    form: _generate_all(Generator(workdir, model), clips)
+    for form, model in forms.items()
+  }
   reader = reading.Reader(workdir)
 
   draw = jax.jit(landmarks.draw, static_argnums=1)

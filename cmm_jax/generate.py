@@ -1,11 +1,12 @@
-"""One face in, K+1 smile videos out.
+"""One face in, K+1 smile videos out; a baseline makes one.
 
 python -m cmm_jax.generate --workdir=runs/quick --image=photo.jpg \
   --label=spontaneous --out=smiles
 
 Writes for each photo and label a folder with an MP4 and a GIF of every
 sequence (the conditional one and each mode: the face above, its landmarks
-below), a contact sheet of all, and the frames as `smiles.npz`.
+below), a contact sheet of all, and the frames as `smiles.npz`. A baseline has
+no landmarks to show.
 """
 
 import dataclasses
@@ -28,6 +29,10 @@ _LABEL = flags.DEFINE_string(
 )
 _OUT = flags.DEFINE_string("out", "smiles", "The folder to write to.")
 
+_MODEL = flags.DEFINE_string(
+  "model", "cmm_net", "What was trained: cmm_net, video_gan or cra_net."
+)
+
 FRAMES_PER_SECOND = 20
 _ENLARGED = 4  # frames of 64 pixels are too small to watch
 
@@ -36,31 +41,35 @@ _ENLARGED = 4  # frames of 64 pixels are too small to watch
 class Smiles:
   """Generated sequences, b faces and s = K+1 sequences of each.
 
-  The first sequence is the conditional LSTM's, the others are the modes'.
+  The first sequence is the conditional LSTM's, the others are the modes'. A
+  baseline has one sequence, without drawings.
   """
 
-  drawings: UInt8[np.ndarray, "b s t h w"]
+  drawings: UInt8[np.ndarray, "b s t h w"] | None
   frames: UInt8[np.ndarray, "b s t h w 3"]
 
   @property
   def names(self) -> tuple[str, ...]:
     """Of the sequences, in order."""
-    modes = self.drawings.shape[1] - 1
+    modes = self.frames.shape[1] - 1
+    if not modes:
+      return ("smile",)
     return ("conditional", *(f"mode_{k + 1}" for k in range(modes)))
 
 
 class Generator:
   """A trained model, ready to be used."""
 
-  def __init__(self, workdir: str, modes: str = "modes"):
+  def __init__(self, workdir: str, model: str = "cmm_net"):
     """Loads the networks of a run.
 
     Args:
       workdir: of the run.
-      modes: the phase whose bank of modes is used.
+      model: which of those that were trained there.
 
     Raises:
       FileNotFoundError: the run has not been trained so far.
+      ValueError: there is no such model.
     """
     import jax
 
@@ -68,17 +77,11 @@ class Generator:
 
     config, self.labels = checkpoints.read_config(workdir)
     self.image_size = config.data.image_size
-    self._nets = phases.architecture(config, len(self.labels))
-    self._modes = modes
-    trained = checkpoints.trained_networks(
-      workdir,
-      {
-        "vae": modes,
-        "conditional": modes,
-        modes: modes,
-        "translator": "translator",
-      },
-    )
+    self._nets = phases.architecture(config, len(self.labels), model)
+    trained = {
+      phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
+      for phase, names in self._nets.used().items()
+    }
     self._networks = jax.device_put(trained)
     self._compiled = jax.jit(
       self._generate, compiler_options=backend.compiler_options()
@@ -100,11 +103,16 @@ class Generator:
     Raises:
       ValueError: a label that the model was not trained for.
     """
+    import jax
+
     for label in labels:
       self.check_label(label)
-    numbers = np.array([self.labels.index(name) for name in labels])
-    drawings, frames = self._compiled(self._networks, faces, points, numbers)
-    return Smiles(np.asarray(drawings), np.asarray(frames))
+    inputs = {
+      "first_frame": faces,
+      "first_points": points,
+      "label": np.array([self.labels.index(name) for name in labels]),
+    }
+    return Smiles(**jax.device_get(self._compiled(self._networks, inputs)))
 
   def check_label(self, label: str) -> None:
     """Raises a ValueError unless the model knows `label`."""
@@ -114,33 +122,15 @@ class Generator:
         f"{', '.join(self.labels)}."
       )
 
-  def _generate(self, networks, faces, points, labels):
-    """uint8 [b h w 3] and float32 [b 68 2] to uint8 [b s t h w (3)]."""
-    import jax
+  def _generate(self, networks, inputs):
+    """The sequences as uint8."""
     import jax.numpy as jnp
 
-    from cmm_jax import landmarks
-
-    nets = self._nets
-    first = landmarks.draw(points, self.image_size)[..., None]
-    code, _ = nets.vae.apply(networks["vae"], first, method="encode")
-    condition = jax.nn.one_hot(labels, nets.num_labels)
-    codes = nets.conditional.apply(networks["conditional"], code, condition)
-    modes = getattr(nets, self._modes).apply(networks[self._modes], codes)
-    sequences = jnp.concatenate([codes[None], modes]).swapaxes(0, 1)
-
-    b, s, t, d = sequences.shape
-    logits = nets.vae.apply(
-      networks["vae"], sequences.reshape(-1, d), method="decode"
-    )
-    drawn = jax.nn.sigmoid(logits)
-    neutral = faces.astype(jnp.float32) / 127.5 - 1
-    neutral = jnp.repeat(neutral, s * t, axis=0)
-    made = nets.translator.apply(networks["translator"], neutral, drawn)
-    drawn = jnp.round(255 * drawn[..., 0]).astype(jnp.uint8)
+    drawn, made = self._nets.generate(networks, inputs)
+    if drawn is not None:
+      drawn = jnp.round(255 * drawn[..., 0]).astype(jnp.uint8)
     made = jnp.round(127.5 * (made + 1)).astype(jnp.uint8)
-    size = drawn.shape[1:]
-    return drawn.reshape(b, s, t, *size), made.reshape(b, s, t, *size, 3)
+    return {"drawings": drawn, "frames": made}
 
 
 def write(
@@ -155,20 +145,22 @@ def write(
   folder.mkdir(parents=True, exist_ok=True)
   rows = []
   for index, name in enumerate(smiles.names):
-    frames = smiles.frames[0, index]
-    drawn = np.repeat(smiles.drawings[0, index][..., None], 3, axis=-1)
-    both = video.upscale(np.concatenate([frames, drawn], axis=1), _ENLARGED)
+    shown = [smiles.frames[0, index]]
+    rows.append((name.replace("_", " "), shown[0]))
+    if smiles.drawings is not None:
+      drawn = np.repeat(smiles.drawings[0, index][..., None], 3, axis=-1)
+      shown.append(drawn)
+      rows.append(("", drawn))
+    both = video.upscale(np.concatenate(shown, axis=1), _ENLARGED)
     video.write_mp4(folder / f"{name}.mp4", both, FRAMES_PER_SECOND)
     video.write_gif(folder / f"{name}.gif", both, FRAMES_PER_SECOND)
-    rows += [(name.replace("_", " "), frames), ("", drawn)]
   sheet = video.contact_sheet(rows, columns=8, scale=2)
   Image.fromarray(sheet).save(folder / "contact_sheet.png")
+  arrays = {"frames": smiles.frames[0]}
+  if smiles.drawings is not None:
+    arrays["drawings"] = smiles.drawings[0]
   np.savez_compressed(
-    folder / "smiles.npz",
-    face=face,
-    names=np.array(smiles.names),
-    drawings=smiles.drawings[0],
-    frames=smiles.frames[0],
+    folder / "smiles.npz", face=face, names=np.array(smiles.names), **arrays
   )
 
 
@@ -204,7 +196,7 @@ def main(argv: Sequence[str]) -> None:
     from cmm_jax import backend
 
     backend.prepare()
-    generator = Generator(WORKDIR.value)
+    generator = Generator(WORKDIR.value, _MODEL.value)
     labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
     for label in labels:
       generator.check_label(label)

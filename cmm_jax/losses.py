@@ -30,6 +30,17 @@ def bce_per_image(
   return jnp.sum(terms, axis=(-3, -2, -1))
 
 
+def l1_per_image(
+  faces: Float[Array, "*images h w 3"], targets: Float[Array, "*images h w 3"]
+) -> Float[Array, "*images"]:
+  """The absolute difference of faces, summed over pixels and channels (ours).
+
+  What `bce_per_image` is to landmark images: the negative logarithm of a
+  density, but for a constant, of Laplace's distribution of width 1.
+  """
+  return jnp.sum(jnp.abs(faces - targets), axis=(-3, -2, -1))
+
+
 def kl_to_standard_normal(
   mean: Float[Array, "b d"], log_variance: Float[Array, "b d"]
 ) -> Float[Array, " b"]:
@@ -125,7 +136,7 @@ def reconstruction_l1(
   return jnp.mean(jnp.abs(faces - targets))
 
 
-def generator_adversarial(fake_logits: Float[Array, "b h w 1"]) -> Scalar:
+def generator_adversarial(fake_logits: Float[Array, "*cells 1"]) -> Scalar:
   """The generator's part of eq. 6, in the form that does not saturate (ours).
 
   - mean log D([z0, w]) instead of mean log(1 - D([z0, w]))
@@ -134,7 +145,7 @@ def generator_adversarial(fake_logits: Float[Array, "b h w 1"]) -> Scalar:
 
 
 def discriminator_adversarial(
-  real_logits: Float[Array, "b h w 1"], fake_logits: Float[Array, "b h w 1"]
+  real_logits: Float[Array, "*cells 1"], fake_logits: Float[Array, "*cells 1"]
 ) -> Scalar:
   """What the discriminator minimises: eq. 5 with its sign turned."""
   real = jnp.mean(jax.nn.softplus(-real_logits))

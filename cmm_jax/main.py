@@ -2,7 +2,9 @@
 
 python -m cmm_jax.main --config=configs/nemo.py
 
-The same command goes on after an interruption.
+The same command goes on after an interruption. What the paper compares
+CMM-Net with is trained beside it with --config.train.model=video_gan or
+--config.train.model=cra_net.
 """
 
 import sys
@@ -29,15 +31,15 @@ def main(argv: list[str]) -> None:
 
 
 def train_all(config) -> None:
-  """Trains the phases of `config` in order, skipping those that are done."""
+  """Trains the phases of a model in order, skipping those that are done."""
   from cmm_jax import backend, checkpoints, data, phases, train
 
   backend.prepare()
   clips = data.Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
+  nets = phases.architecture(config, len(clips.labels), config.train.model)
   checkpoints.settle_config(config.workdir, config, clips.labels)
-  nets = phases.architecture(config, len(clips.labels))
-  for phase in phases.build(config, nets):
+  for phase in nets.phases(config):
     train.run(phase, nets, config, clips)
 
 

@@ -42,12 +42,13 @@ def run(
     ValueError: the batch does not suit the data or the devices.
   """
   settings, workdir = config.phases[phase.name], config.workdir
+  clips = _seen_by(phase, clips)
   steps = num_steps(settings, len(clips), config.data.num_frames)
   with Checkpoints(
-    workdir, phase.name, config.train.checkpoints_kept
+    workdir, phase.folder, config.train.checkpoints_kept
   ) as checkpoints:
     if checkpoints.newest_step() == steps:
-      print(f"Phase {phase.name} is trained ({steps} steps).")
+      print(f"Phase {phase.folder} is trained ({steps} steps).")
       return
     mesh = device_mesh(settings.clips_per_batch)
     optimizer = make_optimizer(settings, steps)
@@ -74,7 +75,7 @@ def _loop(phase, config, clips, checkpoints, mesh, optimizer, state, frozen):
   show = jax.jit(phase.show)
   batches = _device_batches(phase, config, clips, mesh, start)
   shown = None
-  with monitor.Monitor(config.workdir, phase.name, start, steps) as watch:
+  with monitor.Monitor(config.workdir, phase.folder, start, steps) as watch:
     for step in range(start + 1, steps + 1):
       batch = next(batches)
       shown = batch if shown is None else shown
@@ -184,12 +185,21 @@ def make_train_step(
   )
 
 
+def _seen_by(phase, clips):
+  """The clips of the phase's label, where it has one."""
+  if phase.label is None:
+    return clips
+  return [
+    clips[i] for i in range(len(clips)) if clips[i]["label"] == phase.label
+  ]
+
+
 def _first_state(phase, nets, config, optimizer):
   """Weights from scratch or from earlier phases."""
   earlier = {n: p for n, p in phase.learns.items() if p is not None}
   networks = trained_networks(config.workdir, earlier) if earlier else {}
   key = jax.random.fold_in(
-    jax.random.key(config.seed), _stable_number(phase.name)
+    jax.random.key(config.seed), _stable_number(phase.folder)
   )
   for name in phase.learns:
     if name not in networks:
@@ -225,7 +235,7 @@ def _device_batches(phase, config, clips, mesh, start) -> Iterator[Any]:
     clips_per_batch=settings.clips_per_batch,
     frames_per_clip=settings.frames_per_clip,
     augmentation=augmentation,
-    seed=config.seed + _stable_number(phase.name),
+    seed=config.seed + _stable_number(phase.folder),
     start=start,
     with_frames=phase.with_frames,
   ):

@@ -62,8 +62,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.translator_width = 64  # section 4.1
   config.model.from_neutral = True  # (ours); False: the paper's form
   config.model.reader_width = 32  # (ours), for measuring only
+  config.model.video_gan_width = 128  # Vondrick et al. 2016
 
-  # How the modes are made and parted: see `phases.ModeForm`.
+  # How the modes are made and parted: see `phases.modes.ModeForm`.
   config.modes = ml_collections.ConfigDict()
   config.modes.shared_start = True  # (ours); False: the paper's form
   config.modes.push_reads = "change"  # (ours); "codes": the paper's form
@@ -78,6 +79,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.share_temperature = 2.0  # (ours), nats per landmark image
   config.loss.l1 = 100.0  # (ours), as pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
+  # (ours), beside a sum over pixels; 120 would be to it what 1 is to `l1` times
+  # their mean, but then the roll-out leaves the faces that the VAE knows.
+  config.loss.cra_net_adversarial = 20.0
+  config.loss.video_gan_l1 = 10.0  # on the first frame, Vondrick et al. 2016
 
   config.phases = ml_collections.ConfigDict()
   # Epochs: section 3.5. Batches and learning rates: (ours).
@@ -104,7 +109,29 @@ def get_config() -> ml_collections.ConfigDict:
     epochs=20, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
   )
 
+  # What the paper compares with. CRA-Net: as the phases above (ours).
+  config.phases.cra_net_vae = phase(
+    epochs=50, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
+  )
+  config.phases.cra_net = phase(
+    epochs=20,
+    clips_per_batch=8,
+    frames_per_clip=32,
+    learning_rate=5e-4,
+    beta1=0.5,
+  )
+  # Video-GAN: Vondrick et al. 2016 but for the epochs (ours), which are of each
+  # label's clips.
+  config.phases.video_gan = phase(
+    epochs=200,
+    clips_per_batch=32,
+    frames_per_clip=32,  # all: whole clips are judged
+    learning_rate=2e-4,
+    beta1=0.5,
+  )
+
   config.train = ml_collections.ConfigDict()
+  config.train.model = "cmm_net"  # or what is compared with it: `phases.MODELS`
   config.train.log_every_steps = 50
   config.train.picture_every_steps = 1000
   config.train.checkpoint_every_steps = 1000

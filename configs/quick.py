@@ -19,6 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.lstm_dim = 256
   config.model.translator_width = 24
   config.model.reader_width = 16
+  config.model.video_gan_width = 16
 
   # Small batches of many clips: on so few clips more steps beat larger ones.
   config.phases.vae.update(
@@ -33,6 +34,13 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.phases.translator.update(epochs=1.2, learning_rate=1e-3)
   config.phases.readers.update(epochs=1.25, frames_per_clip=2)
+  config.phases.cra_net_vae.update(
+    epochs=6.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
+  )
+  config.phases.cra_net.update(
+    epochs=2.0, clips_per_batch=16, frames_per_clip=2
+  )
+  config.phases.video_gan.update(epochs=10.0, clips_per_batch=16)
   config.compare_as_printed = True
 
   config.train.picture_every_steps = 200

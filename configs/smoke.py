@@ -14,6 +14,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.lstm_dim = 8
   config.model.translator_width = 2
   config.model.reader_width = 2
+  config.model.video_gan_width = 2
   for phase in config.phases.values():
     phase.update(epochs=0.001, clips_per_batch=8, frames_per_clip=2)
+  # Whole clips are judged.
+  config.phases.video_gan.frames_per_clip = config.data.num_frames
   return config

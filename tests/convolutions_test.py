@@ -1,5 +1,7 @@
 """The two forms of the 4x4 convolutions against each other and against sums."""
 
+import functools
+
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,10 @@ from hypothesis import strategies as st
 from cmm_jax.models import convolutions
 
 FUNCTIONS = {"shrink": convolutions.shrink, "grow": convolutions.grow}
+VIDEO_FUNCTIONS = {
+  "shrink": convolutions.shrink_video,
+  "grow": convolutions.grow_video,
+}
 
 
 def drawn(name, side, channels, out, batch, seed, dtype):
@@ -124,3 +130,33 @@ def test_growing_is_the_transpose_of_shrinking():
 def test_this_backend_takes_its_own_form():
   assert jax.default_backend() == "cpu"
   assert convolutions.form_of_backend() == "cpu"
+
+
+@pytest.mark.parametrize("name", VIDEO_FUNCTIONS)
+@pytest.mark.parametrize(("frames", "side"), [(1, 2), (2, 4), (3, 8)])
+def test_both_forms_agree_in_time_too(name, frames, side):
+  random = np.random.default_rng(0)
+  small = (2, frames, side, side, 3)
+  large = (2, 2 * frames, 2 * side, 2 * side, 2)
+  given, made = (large, small) if name == "shrink" else (small, large)
+  given, kernel, gradient = (
+    jnp.asarray(random.standard_normal(shape), jnp.float32)
+    for shape in (given, (4, 4, 4, 2, 3), made)
+  )
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def both(form):
+    function = functools.partial(VIDEO_FUNCTIONS[name], form=form)
+    value, transpose = jax.vjp(function, given, kernel)
+    return value, *transpose(gradient)
+
+  for one, other in zip(both("plain"), both("cpu"), strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_shrinking_a_clip_of_ones_counts_the_pixels_below():
+  clip, kernel = jnp.ones((1, 2, 2, 2, 1)), jnp.ones((4, 4, 4, 1, 1))
+
+  for form in ("plain", "cpu"):
+    found = convolutions.shrink_video(clip, kernel, form)
+    np.testing.assert_array_equal(found, jnp.full((1, 1, 1, 1, 1), 8.0))

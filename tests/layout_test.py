@@ -32,9 +32,7 @@ RANK = {name: i for i, names in enumerate(ORDER) for name in names}
 
 
 def modules():
-  return sorted(
-    file for file in PACKAGE.rglob("*.py") if file.name != "__init__.py"
-  )
+  return sorted(file for file in PACKAGE.rglob("*.py") if file.stat().st_size)
 
 
 def part_of(file):

@@ -32,6 +32,15 @@ def test_the_cross_entropy_takes_grey_targets_and_any_leading_axes():
   np.testing.assert_allclose(found, np.full((2, 3), wanted), rtol=1e-6)
 
 
+def test_the_difference_of_faces_is_summed_over_pixels_and_channels():
+  faces = jnp.zeros((2, 1, 4, 5, 3))
+  targets = faces + jnp.array([0.5, -0.25])[:, None, None, None, None]
+
+  found = losses.l1_per_image(faces, targets)
+
+  np.testing.assert_allclose(found, [[4 * 5 * 3 / 2], [4 * 5 * 3 / 4]])
+
+
 def test_the_divergence_of_a_standard_normal_is_zero():
   found = losses.kl_to_standard_normal(jnp.zeros((1, 4)), jnp.zeros((1, 4)))
 

@@ -105,7 +105,8 @@ class Miniature(tfds.core.GeneratorBasedBuilder):
 
 
 def config(data_dir, workdir):
-  """The smoke config, with `STEPS` steps of each phase, all of them saved."""
+  """The smoke config, with `STEPS` steps of each phase, all of them saved;
+  Video-GAN has one step for each label."""
   config = smoke.get_config()
   config.workdir = str(workdir)
   config.data.name = "miniature"
@@ -114,6 +115,7 @@ def config(data_dir, workdir):
   for phase in config.phases.values():
     seen = STEPS * phase.clips_per_batch * phase.frames_per_clip
     phase.epochs = seen / (num_clips * NUM_FRAMES)
+  config.phases.video_gan.epochs = 1.0  # one step: one of whole clips is slow
   config.train.log_every_steps = 1
   config.train.picture_every_steps = 2
   config.train.checkpoint_every_steps = 1

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cmm_jax.models import layers, readers, recurrent, translator, vae
+from cmm_jax.models import (
+  layers,
+  readers,
+  recurrent,
+  translator,
+  vae,
+  video_gan,
+)
 
 
 def shapes_of(module, *inputs, **kwargs):
@@ -32,6 +39,10 @@ def faces(side=64, batch=1):
 
 def drawings(side=64, batch=1):
   return jnp.zeros((batch, side, side, 1))
+
+
+def clip(side=64, frames=32, batch=1):
+  return jnp.zeros((batch, frames, side, side, 3))
 
 
 def conv(inputs, outputs, bias=False, norm=False):
@@ -84,6 +95,8 @@ def test_the_discriminator_has_the_papers_layers():
   found = num_weights(translator.Discriminator(), faces(), faces())
 
   assert found == wanted == 2_768_705
+  on_one_face = num_weights(translator.Discriminator(), faces())
+  assert on_one_face == wanted - conv(3, 64)
 
 
 def test_the_vae_has_the_papers_layers():
@@ -102,7 +115,9 @@ def test_the_vae_has_the_papers_layers():
     + conv(64, 1, bias=True)
   )
 
-  assert num_weights(vae.LandmarkVAE(), drawings()) == encoder + decoder
+  assert num_weights(vae.ImageVAE(), drawings()) == encoder + decoder
+  on_faces = encoder + conv(3 - 1, 64) + decoder + conv(64, 3 - 1) + (3 - 1)
+  assert num_weights(vae.ImageVAE(image_channels=3), faces()) == on_faces
 
 
 def test_the_conditional_lstm_reads_code_and_label_and_gives_a_code():
@@ -129,6 +144,46 @@ def test_the_mode_discriminator_is_one_linear_layer():
   assert found == (100 + 1) * 3
 
 
+def test_video_gan_has_the_layers_of_its_authors():
+  encoder = (
+    conv(3, 128, bias=True)
+    + conv(128, 256, norm=True)
+    + conv(256, 512, norm=True)
+    + conv(512, 1024, norm=True)
+  )
+  background = (
+    conv(1024, 512, norm=True)
+    + conv(512, 256, norm=True)
+    + conv(256, 128, norm=True)
+    + conv(128, 3, bias=True)
+  )
+  foreground = (  # in time 4 weights where an image's layer has one
+    2 * 1024 * 1024  # two frames of one
+    + 2 * 1024  # their BatchNorm
+    + conv(4 * 1024, 512)
+    + conv(4 * 512, 256)
+    + conv(4 * 256, 128)
+    + 2 * (512 + 256 + 128)  # BatchNorm
+    + conv(4 * 128, 3 + 1)  # colour and mask
+    + (3 + 1)
+  )
+  judge = (
+    conv(4 * 3, 128, bias=True)
+    + conv(4 * 128, 256, norm=True)
+    + conv(4 * 256, 512, norm=True)
+    + conv(4 * 512, 1024, norm=True)
+    + 2 * conv(1024, 2)
+    + 2
+  )
+
+  made = num_weights(video_gan.VideoGenerator(), faces())
+  judged = num_weights(video_gan.VideoDiscriminator(), clip())
+
+  assert made == encoder + background + foreground
+  assert judged == judge
+  assert round(made / 1e6, 1) == 68.2 and round(judged / 1e6, 1) == 44.1
+
+
 # ----------------------------------------------------------------------- shapes
 
 
@@ -140,8 +195,8 @@ def test_pictures_keep_their_size(side):
     variables = shapes_of(module, *inputs)
     return jax.eval_shape(module.apply, variables, *inputs)
 
-  landmark_vae = vae.LandmarkVAE(10, 4, side)
-  mean, log_variance, logits = run(landmark_vae, drawing)
+  image_vae = vae.ImageVAE(10, 4, side)
+  mean, log_variance, logits = run(image_vae, drawing)
   assert mean.shape == log_variance.shape == (2, 10)
   assert logits.shape == drawing.shape
   u_net = translator.Translator(4, side)
@@ -153,10 +208,13 @@ def test_pictures_keep_their_size(side):
   assert run(points, drawing).shape == (2, 68, 2)
   units = readers.ActionUnitReader(4, side)
   assert run(units, neutral, neutral).shape == (2, 2)
+  gan = video_gan.VideoGenerator(4, image_size=side)
+  assert run(gan, neutral).shape == (2, 32, side, side, 3)
+  assert run(video_gan.VideoDiscriminator(4), clip(side, 32, 2)).shape == (2, 1)
 
 
 def test_the_vaes_decoder_mirrors_its_encoder():
-  params = shapes_of(vae.LandmarkVAE(), drawings())["params"]
+  params = shapes_of(vae.ImageVAE(), drawings())["params"]
   down = [params["encoder"][f"conv_{i}"]["kernel"].shape for i in range(4)]
   up = [params["decoder"][f"conv_{i}"]["kernel"].shape for i in range(4, 0, -1)]
 
@@ -167,9 +225,11 @@ def test_the_vaes_decoder_mirrors_its_encoder():
 
 def test_a_wrong_size_of_picture_is_named():
   with pytest.raises(ValueError, match="48 pixels do not halve down to 4"):
-    shapes_of(vae.LandmarkVAE(10, 4, 48), drawings(48))
+    shapes_of(vae.ImageVAE(10, 4, 48), drawings(48))
   with pytest.raises(ValueError, match="cannot be halved 3 times"):
     layers.pyramid(20, 8, 3)
+  with pytest.raises(ValueError, match="20 frames cannot be doubled 4 times"):
+    shapes_of(video_gan.VideoGenerator(4, 20), faces())
 
 
 # -------------------------------------------------------------------- behaviour
@@ -257,7 +317,7 @@ def test_from_neutral_starts_at_the_neutral_face():
 
 
 def test_running_statistics_change_in_training_alone():
-  network = vae.LandmarkVAE(8, 2)
+  network = vae.ImageVAE(8, 2)
   images = jax.random.uniform(jax.random.key(0), (4, 64, 64, 1))
   variables = first_weights(network, images)
 
@@ -286,3 +346,24 @@ def test_a_batch_norm_takes_a_tenth_of_the_new_statistics():
   found = changed["batch_stats"]["norm"]
   np.testing.assert_allclose(found["mean"], [0.2], rtol=1e-5)
   np.testing.assert_allclose(found["var"], [1.0], rtol=1e-5)
+
+
+def test_a_closed_mask_leaves_the_still_background():
+  network = video_gan.VideoGenerator(2)
+  first = jax.random.uniform(jax.random.key(0), (2, 64, 64, 3), minval=-1)
+  variables = first_weights(network, first)
+  params = variables["params"]
+  head = params["foreground_3"]
+  bias = head["bias"].at[3].set(-30.0)  # sigmoid(-30) is nothing
+  kernel = head["kernel"].at[..., 3, :].set(0.0)
+  closed = {"foreground_3": {"kernel": kernel, "bias": bias}}
+  apply = jax.jit(network.apply)
+
+  moving = apply(variables, first)
+  still = apply({**variables, "params": {**params, **closed}}, first)
+
+  assert jnp.abs(moving).max() <= 1
+  assert jnp.abs(moving - moving[:, :1]).max() > 0.01
+  np.testing.assert_allclose(
+    still, jnp.broadcast_to(still[:, :1], still.shape), atol=1e-6
+  )

@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import miniature
 import numpy as np
 import optax
@@ -11,21 +13,34 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cmm_jax import data, phases, train
+from cmm_jax.phases.phase import play
 
 NUM_STEPS = 5
 
 
 @functools.cache
-def built():
-  """The miniature config's networks and phases; its folders are not used."""
+def built(model="cmm_net"):
+  """A model's networks and phases at miniature sizes; it uses no folders."""
   config = miniature.config("nowhere", "nowhere")
-  nets = phases.architecture(config, len(miniature.LABELS))
-  return nets, {phase.name: phase for phase in phases.build(config, nets)}
+  nets = phases.architecture(config, len(miniature.LABELS), model)
+  return nets, {phase.folder: phase for phase in nets.phases(config)}
+
+
+# One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
+MODEL_OF = {
+  **dict.fromkeys(phases.NAMES, "cmm_net"),
+  "cra_net": "cra_net",
+  "video_gan_1": "video_gan",
+}
+
+
+def phase_named(name):
+  return built(MODEL_OF[name])[1][name]
 
 
 @functools.cache
-def first_networks(names):
-  nets, _ = built()
+def first_networks(model, names):
+  nets, _ = built(model)
   networks = {}
   for i, name in enumerate(names):
     init = jax.jit(functools.partial(nets.init, name))
@@ -43,15 +58,14 @@ def optimizer():
 def compiled(name, num_devices):
   """The phase's step, and where its state and its batch have to lie."""
   mesh = Mesh(np.array(jax.devices()[:num_devices]), (phases.AXIS,))
-  _, by_name = built()
-  step = train.make_train_step(by_name[name].loss, optimizer(), mesh)
+  step = train.make_train_step(phase_named(name).loss, optimizer(), mesh)
   everywhere = NamedSharding(mesh, PartitionSpec())
   return step, everywhere, NamedSharding(mesh, PartitionSpec(phases.AXIS))
 
 
 def networks_of(phase):
   learnt, frozen = (
-    first_networks(tuple(sorted(names)))
+    first_networks(MODEL_OF[phase.folder], tuple(sorted(names)))
     for names in (phase.learns, phase.reads)
   )
   return learnt, frozen
@@ -60,7 +74,7 @@ def networks_of(phase):
 def taken(name, num_devices, batch, num_steps):
   """The state after some steps on one batch, and each step's scalars."""
   step, everywhere, split = compiled(name, num_devices)
-  learnt, frozen = networks_of(built()[1][name])
+  learnt, frozen = networks_of(phase_named(name))
   state = train.create_state(learnt, optimizer())
   state = jax.device_put(state, everywhere)
   frozen = jax.device_put(frozen, everywhere)
@@ -72,13 +86,12 @@ def taken(name, num_devices, batch, num_steps):
   return jax.device_get(state), history
 
 
-@pytest.fixture(scope="module")
-def batch(clips):
+def drawn_batch(clips, clips_per_batch, frames_per_clip):
   return next(
     data.batches(
       clips,
-      clips_per_batch=8,
-      frames_per_clip=2,
+      clips_per_batch=clips_per_batch,
+      frames_per_clip=frames_per_clip,
       augmentation=data.Augmentation(mirror=True, stretch=0.04, colour=0.1),
       seed=0,
     )
@@ -86,16 +99,27 @@ def batch(clips):
 
 
 @pytest.fixture(scope="module")
-def runs(batch):
+def batch(clips):
+  return drawn_batch(clips, 8, 2)
+
+
+@pytest.fixture(scope="module")
+def runs(clips, batch):
   """What `taken` gives for a phase on one device; each is run once."""
-  return functools.cache(lambda name: taken(name, 1, batch, NUM_STEPS))
+  whole = drawn_batch(clips, 4, miniature.NUM_FRAMES)
+
+  def run(name):
+    suits = whole if MODEL_OF[name] == "video_gan" else batch
+    return taken(name, 1, suits, NUM_STEPS)
+
+  return functools.cache(run)
 
 
-@pytest.fixture(params=phases.NAMES)
+@pytest.fixture(params=MODEL_OF)
 def run(request, runs):
   """A phase, its networks before, its state after, its scalars by step."""
-  phase = built()[1][request.param]
-  state, history = runs(phase.name)
+  phase = phase_named(request.param)
+  state, history = runs(request.param)
   return phase, networks_of(phase)[0], state, history
 
 
@@ -165,21 +189,33 @@ def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
 # ------------------------------------------------------------------- the record
 
 
-def test_what_a_phase_needs_was_trained_before_it():
-  _, by_name = built()
+@pytest.mark.parametrize("model", phases.MODELS)
+def test_what_a_phase_needs_was_trained_before_it(model):
+  nets, by_name = built(model)
   trained = {}
-  assert tuple(by_name) == phases.NAMES
   for name, phase in by_name.items():
     for network, earlier in (*phase.learns.items(), *phase.reads.items()):
       if earlier is not None:
         assert network in trained[earlier], f"{name} takes {network}"
     assert not phase.learns.keys() & phase.reads.keys()
     trained[name] = set(phase.learns)
+  for folder, networks in nets.used().items():
+    assert trained[folder] >= set(networks)
+
+
+def test_a_model_that_does_not_exist_is_named_with_those_that_do():
+  config = miniature.config("nowhere", "nowhere")
+
+  with pytest.raises(
+    ValueError, match=r"no model 'gan'; choose one of cmm_net, .*video_gan"
+  ):
+    phases.architecture(config, 2, "gan")
 
 
 def test_the_order_is_the_papers():
   _, by_name = built()
 
+  assert tuple(by_name) == phases.NAMES
   # Section 3.5; the paper's form of phase 3 and the readers are ours to compare
   # and to measure.
   ours = {"modes_as_printed", "readers"}
@@ -202,7 +238,7 @@ def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
   with pytest.raises(
     ValueError, match=f"config.modes.{setting} is 'both'; choose one of '"
   ):
-    phases.build(config, phases.architecture(config, 2))
+    phases.architecture(config, 2).phases(config)
 
 
 def test_the_form_as_printed_is_left_out_where_it_is_not_asked_for():
@@ -210,9 +246,11 @@ def test_the_form_as_printed_is_left_out_where_it_is_not_asked_for():
   config.compare_as_printed = False
   nets = phases.architecture(config, 2)
 
-  names = [phase.name for phase in phases.build(config, nets)]
+  names = [phase.name for phase in nets.phases(config)]
 
   assert "modes_as_printed" not in names and "modes" in names
+  asked_for = phases.architecture(config, 2, "cmm_net_as_printed")
+  assert [p.name for p in asked_for.phases(config)] == list(phases.NAMES)
 
 
 def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
@@ -226,3 +264,84 @@ def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
   kernel = shapes["params"]["frame"]["OptimizedLSTMCell_0"]["ii"]["kernel"]
   assert kernel.shape == (config.model.code_dim + 5, config.model.lstm_dim)
   assert dataclasses.replace(nets, num_labels=2).modes == nets.modes
+
+
+# -------------------------------------------------------------------- baselines
+
+
+class _Judge(nn.Module):
+  """One weight, and a count of what it has judged."""
+
+  @nn.compact
+  def __call__(self, x, train):
+    seen = self.variable("batch_stats", "seen", jnp.zeros, ())
+    seen.value += train * len(x)
+    return self.param("weight", nn.initializers.constant(2.0), ()) * x
+
+
+def test_each_player_descends_its_own_loss_alone():
+  real, fake = jnp.array([[3.0]]), jnp.array([[0.5]])
+  variables = _Judge().init(jax.random.key(0), real, False)
+
+  def total(params, fake):
+    judge = {**variables, "params": params}
+    terms, statistics = play(_Judge(), judge, (real,), (fake,))
+    return terms["adversarial"] + terms["discriminator"], statistics
+
+  (weight, face), statistics = jax.grad(total, (0, 1), has_aux=True)(
+    variables["params"], fake
+  )
+
+  def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+  # The judge: d/dw [softplus(-w r) + softplus(w f)], and nothing of the other's
+  wanted = -3 * sigmoid(-6) + 0.5 * sigmoid(1)
+  np.testing.assert_allclose(weight["weight"], wanted, rtol=1e-5)
+  # The generator: d/df softplus(-w f)
+  np.testing.assert_allclose(face, [[-2 * sigmoid(-1)]], rtol=1e-5)
+  assert statistics["seen"] == 2  # one real, one fake
+
+
+def test_a_video_gan_is_trained_for_each_label_on_its_clips(clips):
+  _, by_name = built("video_gan")
+
+  assert [p.label for p in by_name.values()] == [0, 1]
+  for number, gan in enumerate(by_name.values()):
+    seen = train._seen_by(gan, clips)
+    assert len(seen) == len(clips) / 2
+    assert {clip["label"] for clip in seen} == {number}
+
+
+def test_a_video_gan_that_would_not_see_whole_clips_is_refused():
+  config = miniature.config("nowhere", "nowhere")
+  config.phases.video_gan.frames_per_clip = 8
+
+  with pytest.raises(
+    ValueError, match=r"frames_per_clip is 8.* set it to .*32"
+  ):
+    phases.architecture(config, 2, "video_gan").phases(config)
+
+
+def test_each_face_gets_the_clip_of_its_labels_own_generator():
+  nets, _ = built("video_gan")
+  first = first_networks("video_gan", ("generator",))
+  variables = first["generator"]
+  turned = variables | {
+    "params": jax.tree.map(np.negative, variables["params"])
+  }
+  trained = {"video_gan_0": first, "video_gan_1": {"generator": turned}}
+  faces = np.stack([miniature.clip(s, 0, 0)["frames"][0] for s in (0, 1)])
+  generate = jax.jit(nets.generate)
+
+  drawn, clips = generate(
+    trained, {"first_frame": faces, "label": np.array([0, 0])}
+  )
+  _, mixed = generate(
+    trained, {"first_frame": faces, "label": np.array([0, 1])}
+  )
+
+  assert drawn is None and clips.shape == (2, 1, 32, 64, 64, 3)
+  assert jnp.abs(clips).max() <= 1
+  np.testing.assert_array_equal(mixed[0], clips[0])
+  assert jnp.abs(mixed[1] - clips[1]).max() > 0.01

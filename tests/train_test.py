@@ -132,7 +132,7 @@ def test_a_run_whose_loss_is_not_finite_keeps_no_such_state(
   config, clips, monkeypatch
 ):
   nets = phases.architecture(config, 2)
-  phase = phases.build(config, nets)[0]
+  phase = nets.phases(config)[0]
 
   def make_bad_step(*args):
     del args
@@ -154,7 +154,7 @@ def test_a_run_whose_loss_is_not_finite_keeps_no_such_state(
 
 def test_a_phase_without_its_forerunner_says_which_is_missing(config, clips):
   nets = phases.architecture(config, 2)
-  conditional = phases.build(config, nets)[1]
+  conditional = nets.phases(config)[1]
 
   with pytest.raises(FileNotFoundError, match="train phase 'vae' first"):
     train.run(conditional, nets, config, clips)

@@ -1,4 +1,4 @@
-"""The 4x4 convolutions of stride 2 that every network here is made of.
+"""The convolutions of size 4 and stride 2 that every network here is made of.
 
 XLA's CPU backend is slow at the gradients of strided convolutions and at
 dilated inputs. Each layer of stride 2 and its transpose need three linear maps
@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 Form = Literal["plain", "cpu"]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+_VIDEO_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 
 # From this height of the small image on, `spread` is faster as a convolution
 # than as one matrix product and an overlapping sum (measured at batch 64).
@@ -58,6 +59,53 @@ def grow(
   if (form or form_of_backend()) == "plain":
     return _spread_plain(images, kernel)
   return _grow(images, kernel)
+
+
+def shrink_video(
+  frames: Float[Array, "b t h w c"],
+  kernel: Float[Array, "4 4 4 c o"],
+  form: Form | None = None,
+) -> Float[Array, "b t//2 h//2 w//2 o"]:
+  """As `shrink`, in time too."""
+  if (form or form_of_backend()) == "plain":
+    return lax.conv_general_dilated(
+      frames, kernel, (2, 2, 2), [(1, 1)] * 3, dimension_numbers=_VIDEO_LAYOUT
+    )
+  b, t, height, width, c = frames.shape
+  padded = jnp.pad(frames, ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
+  # The four frames below each new one, side by side as channels.
+  windows = jnp.concatenate([padded[:, i : i + t : 2] for i in range(4)], -1)
+  flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, -1)
+  made = _shrink(windows.reshape(-1, height, width, 4 * c), flat_kernel)
+  return made.reshape(b, t // 2, *made.shape[1:])
+
+
+def grow_video(
+  frames: Float[Array, "b t h w o"],
+  kernel: Float[Array, "4 4 4 c o"],
+  form: Form | None = None,
+) -> Float[Array, "b t*2 h*2 w*2 c"]:
+  """As `grow`, in time too; the kernel is [4, 4, 4, out, in]."""
+  if (form or form_of_backend()) == "plain":
+    return lax.conv_general_dilated(
+      frames,
+      jnp.flip(kernel, (0, 1, 2)).swapaxes(3, 4),
+      (1, 1, 1),
+      [(2, 2)] * 3,
+      lhs_dilation=(2, 2, 2),
+      dimension_numbers=_VIDEO_LAYOUT,
+    )
+  b, t, h, w, o = frames.shape
+  c = kernel.shape[3]
+  flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, o)
+  made = _grow(frames.reshape(-1, h, w, o), flat_kernel)
+  # Tap a = 2 * s + p of time: block s of two frames, frame p of the block.
+  made = made.reshape(b, t, 2 * h, 2 * w, 2, 2, c)  # s p
+  around = ((0, 0),) * 4
+  first = jnp.pad(made[..., 0, :, :], ((0, 0), (0, 1), *around))
+  second = jnp.pad(made[..., 1, :, :], ((0, 0), (1, 0), *around))
+  blocks = jnp.moveaxis(first + second, 4, 2)  # [b t+1 2 2h 2w c]
+  return blocks.reshape(b, 2 * (t + 1), 2 * h, 2 * w, c)[:, 1:-1]
 
 
 # ----------------------------------------------------------------- plain forms

@@ -1,7 +1,7 @@
 """The blocks that the convolutional networks share.
 
-Every convolution is 4x4 (section 4.1). One that feeds a BatchNorm carries no
-bias, since the normalisation would take it away again.
+Every convolution has size 4 (section 4.1). One that feeds a BatchNorm carries
+no bias, since the normalisation would take it away again.
 """
 
 import flax.linen as nn
@@ -36,8 +36,8 @@ class Normalise(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Float[Array, "b h w c"], train: bool
-  ) -> Float[Array, "b h w c"]:
+    self, x: Float[Array, "b *extent c"], train: bool
+  ) -> Float[Array, "b *extent c"]:
     return nn.BatchNorm(
       use_running_average=not train,
       momentum=0.9,  # as PyTorch's default of 0.1, counted the other way round
@@ -81,14 +81,46 @@ class Grow(nn.Module):
     return _with_bias(self, x) if self.use_bias else x
 
 
+class ShrinkVideo(nn.Module):
+  """`Shrink` in time too: halves the frames' number, height and width."""
+
+  features: int
+  use_bias: bool = True
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b t h w c"]
+  ) -> Float[Array, "b t//2 h//2 w//2 {self.features}"]:
+    shape = (4, 4, 4, x.shape[-1], self.features)
+    kernel = self.param("kernel", _kernel_init, shape)
+    x = convolutions.shrink_video(x, kernel)
+    return _with_bias(self, x) if self.use_bias else x
+
+
+class GrowVideo(nn.Module):
+  """`Grow` in time too: doubles the frames' number, height and width."""
+
+  features: int
+  use_bias: bool = True
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b t h w c"]
+  ) -> Float[Array, "b t*2 h*2 w*2 {self.features}"]:
+    shape = (4, 4, 4, self.features, x.shape[-1])
+    kernel = self.param("kernel", _grow_init, shape, 1.0)
+    x = convolutions.grow_video(x, kernel)
+    return _with_bias(self, x) if self.use_bias else x
+
+
 class Flatten(nn.Module):
-  """Conv(4,1,0) on a 4x4 map: one vector, as a dense layer gives it."""
+  """A convolution over its whole map: one vector, as a dense layer gives it."""
 
   features: int
 
   @nn.compact
   def __call__(
-    self, x: Float[Array, "b 4 4 c"]
+    self, x: Float[Array, "b *extent c"]
   ) -> Float[Array, "b {self.features}"]:
     x = x.reshape(x.shape[0], -1)
     return nn.Dense(self.features, kernel_init=_kernel_init, name="dense")(x)
@@ -142,9 +174,11 @@ def levels_down_to(image_size: int, side: int) -> int:
 
 
 def _grow_init(key, shape, gain):
-  """`_kernel_init` for [4, 4, out, in], where 4 of 16 weights meet a pixel."""
-  kernel = _kernel_init(key, shape[:2] + shape[:1:-1], jnp.float32)
-  return 2 * gain * kernel.swapaxes(2, 3)
+  """`_kernel_init` for [4, 4, out, in], where 4 of 16 weights meet a pixel, or
+  for [4, 4, 4, out, in], where 8 of 64 do."""
+  *extent, features, inputs = shape
+  kernel = _kernel_init(key, (*extent, inputs, features), jnp.float32)
+  return 2 ** (len(extent) / 2) * gain * kernel.swapaxes(-2, -1)
 
 
 def _with_bias(module: nn.Module, x: jax.Array) -> jax.Array:

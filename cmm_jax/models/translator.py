@@ -59,20 +59,17 @@ class Translator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Judges pairs of faces, cell by cell (section 3.4, section 4.1)."""
+  """Judges pairs of faces (section 3.4, section 4.1) or faces, cell by cell."""
 
   width: int = 64
   axis_name: str | None = None
 
   @nn.compact
   def __call__(
-    self,
-    neutral: Float[Array, "b h w 3"],
-    face: Float[Array, "b h w 3"],
-    train: bool = False,
+    self, *faces: Float[Array, "b h w 3"], train: bool = False
   ) -> Float[Array, "b cells_h cells_w 1"]:
-    """One logit per cell of the last map, high where the pair looks real."""
-    x = jnp.concatenate([neutral, face], axis=-1)
+    """One logit per cell of the last map, high where the faces look real."""
+    x = jnp.concatenate(faces, axis=-1)
     for i in range(4):
       features = self.width * 2**i
       if i < 3:

@@ -1,4 +1,4 @@
-"""The landmark VAE: landmark image to embedding and back (section 3.2)."""
+"""The VAE: landmark image or face to embedding and back (section 3.2)."""
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -6,41 +6,45 @@ from jaxtyping import Array, Float
 from cmm_jax.models import layers
 
 
-class LandmarkVAE(nn.Module):
+class ImageVAE(nn.Module):
   """Symmetric convolutional VAE of five layers at 64 pixels (section 4.1).
 
-  The decoder ends in logits: the losses take them as they are, and a sigmoid
-  makes the image in [0, 1] of them.
+  The decoder ends before its last function: the losses take landmark images'
+  logits as they are, and a sigmoid makes the image in [0, 1] of them; a tanh
+  makes faces in [-1, 1].
   """
 
   code_dim: int = 100
   width: int = 64  # channels of the first layer; doubled by each further one
   image_size: int = 64
+  image_channels: int = 1
   axis_name: str | None = None
 
   def setup(self):
     levels = layers.levels_down_to(self.image_size, 4)
     channels = layers.pyramid(self.image_size, self.width, levels)
     self.encoder = _Encoder(channels, self.code_dim, self.axis_name)
-    self.decoder = _Decoder(channels, self.axis_name)
+    self.decoder = _Decoder(channels, self.image_channels, self.axis_name)
 
   def __call__(
-    self, images: Float[Array, "b h w 1"], train: bool = False
-  ) -> tuple[Float[Array, "b d"], Float[Array, "b d"], Float[Array, "b h w 1"]]:
-    """The mean, the log-variance and the logits decoded from the mean."""
+    self, images: Float[Array, "b h w c"], train: bool = False
+  ) -> tuple[Float[Array, "b d"], Float[Array, "b d"], Float[Array, "b h w c"]]:
+    """The mean, the log-variance and what is decoded from the mean."""
     mean, log_variance = self.encode(images, train)
     return mean, log_variance, self.decode(mean, train)
 
   def encode(
-    self, images: Float[Array, "b h w 1"], train: bool = False
+    self,
+    images: Float[Array, "b h w {self.image_channels}"],
+    train: bool = False,
   ) -> tuple[Float[Array, "b d"], Float[Array, "b d"]]:
-    """Images in [0, 1] to the embedding's mean and log-variance."""
+    """Images to the embedding's mean and log-variance."""
     return self.encoder(images, train)
 
   def decode(
     self, codes: Float[Array, "b d"], train: bool = False
-  ) -> Float[Array, "b h w 1"]:
-    """Embeddings to the logits of the images."""
+  ) -> Float[Array, "b h w {self.image_channels}"]:
+    """Embeddings to the images before the last function."""
     return self.decoder(codes, train)
 
 
@@ -62,13 +66,15 @@ class _Encoder(nn.Module):
 
 class _Decoder(nn.Module):
   channels: tuple[int, ...]
+  image_channels: int
   axis_name: str | None
 
   @nn.compact
   def __call__(self, x, train):
     *upper, top = self.channels
     x = layers.Unflatten(top, name="conv_0")(x)
-    for i, features in enumerate((*reversed(upper), 1), start=1):
+    outputs = *reversed(upper), self.image_channels
+    for i, features in enumerate(outputs, start=1):
       x = layers.Normalise(self.axis_name, name=f"norm_{i - 1}")(x, train)
       x = layers.leaky_relu(x)
       last = i == len(self.channels)
