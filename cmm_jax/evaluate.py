@@ -2,7 +2,9 @@
 
 python -m cmm_jax.evaluate --workdir=runs/quick
 
-Prints a table and writes `<workdir>/evaluation/metrics.json`.
+Prints the paper's tables for whatever has been trained there and writes, to
+`<workdir>/evaluation/`, `tables.md`, `tables.tex`, `metrics.json`, the figures,
+and the videos of every model (for OpenFace, and for the user study).
 """
 
 import collections
@@ -16,13 +18,32 @@ from typing import Any
 import jax
 import numpy as np
 from absl import app, flags
+from jaxtyping import UInt8
 
-from cmm_jax import backend, checkpoints, data, landmarks
-from cmm_jax.generate import WORKDIR, Generator, Smiles
-from cmm_jax.metrics import diversity, reading, similarity
+from cmm_jax import (
+  backend,
+  checkpoints,
+  comparison,
+  data,
+  figures,
+  landmarks,
+  phases,
+  tables,
+  video,
+)
+from cmm_jax.generate import FRAMES_PER_SECOND, WORKDIR, Generator, Smiles
+from cmm_jax.metrics import classifiers, diversity, reading, similarity
+
+_INCEPTION = flags.DEFINE_string(
+  "inception_v3",
+  None,
+  "torchvision's inception_v3 state dict, for IS and FID; without it, "
+  "EfficientNet-Lite0 sees the pictures.",
+)
 
 START, SMILE = slice(0, 4), slice(-8, None)  # frames: the neutral, the smile
 _AT_ONCE = 8  # clips generated in one call
+_ENLARGED = 4  # so that OpenFace and people see something of 64 pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +56,7 @@ class Measured:
     readers: the instruments' errors on true pictures.
     clips: the held-out clips, in the order of `smiles`.
     smiles: generated from their first frames, by form of the modes.
+    labels: the names of all labels.
   """
 
   table: dict[str, dict[str, float]]
@@ -42,6 +64,7 @@ class Measured:
   readers: dict[str, float]
   clips: list[dict[str, Any]]
   smiles: dict[str, Smiles]
+  labels: list[str]
 
 
 def measure(workdir: str, split: str = "test") -> Measured:
@@ -109,7 +132,7 @@ def measure(workdir: str, split: str = "test") -> Measured:
     found, exact = units[..., i].ravel(), exact_units[..., i].ravel()
     errors[f"{name}_mae"] = float(np.abs(found - exact).mean())
     errors[f"{name}_correlation"] = float(np.corrcoef(found, exact)[0, 1])
-  return Measured(table, curves, errors, clips, smiles)
+  return Measured(table, curves, errors, clips, smiles, labels)
 
 
 def half_rise(curve: np.ndarray) -> float:
@@ -135,8 +158,15 @@ def _generate_all(generator, clips):
       np.stack([c["landmarks"][0] for c in filled]),
       [generator.labels[c["label"]] for c in filled],
     )
-    parts.append((made.drawings[: len(part)], made.frames[: len(part)]))
-  return Smiles(*(np.concatenate(p) for p in zip(*parts, strict=True)))
+    drawn = made.drawings
+    parts.append(
+      (None if drawn is None else drawn[: len(part)], made.frames[: len(part)])
+    )
+  drawings, frames = zip(*parts, strict=True)
+  return Smiles(
+    None if drawings[0] is None else np.concatenate(drawings),
+    np.concatenate(frames),
+  )
 
 
 def _fidelity(smiles, frames, chosen):
@@ -198,28 +228,133 @@ def _diversity(read, true_points, clips, chosen):
   return table
 
 
-def write(workdir: str, measured: Measured) -> pathlib.Path:
-  """Writes the numbers as JSON; gives the file."""
-  file = pathlib.Path(workdir) / "evaluation" / "metrics.json"
-  file.parent.mkdir(parents=True, exist_ok=True)
+def videos_of_models(
+  workdir: str, measured: Measured
+) -> dict[str, UInt8[np.ndarray, "n t h w 3"]]:
+  """The held-out clips, and every trained model's video of each.
+
+  A model that has not been trained in this run is left out. Of CMM-Net it is
+  the conditional sequence, the one that the paper compares.
+  """
+  frames = np.stack([clip["frames"] for clip in measured.clips])
+  still = np.repeat(frames[:, :1], frames.shape[1], axis=1)
+  videos = {comparison.ORIGINALS: frames, comparison.STILL: still}
+  for model in phases.MODELS:
+    if model == "cmm_net":
+      videos[model] = measured.smiles["modes"].frames[:, 0]
+    elif model != "cmm_net_as_printed":  # its first sequence is the same
+      try:
+        generator = Generator(workdir, model)
+      except FileNotFoundError:
+        continue
+      videos[model] = _generate_all(generator, measured.clips).frames[:, 0]
+  return videos
+
+
+def compare(
+  workdir: str,
+  measured: Measured,
+  videos: dict[str, UInt8[np.ndarray, "n t h w 3"]],
+  inception_v3: str | None = None,
+) -> comparison.Comparison:
+  """The models side by side.
+
+  Args:
+    workdir: of the run, whose readers read the action units.
+    measured: what `measure` gave.
+    videos: what `videos_of_models` gave.
+    inception_v3: a file of weights; None for EfficientNet-Lite0.
+
+  Raises:
+    FileNotFoundError, ModuleNotFoundError: a network's weights are missing.
+  """
+  classifier = (
+    classifiers.inception_v3_from(inception_v3)
+    if inception_v3
+    else classifiers.efficientnet_lite0()
+  )
+  reader = reading.Reader(workdir)
+  neutral = videos[comparison.ORIGINALS][:, 0]
+  units = {m: reader.action_units(v, neutral) for m, v in videos.items()}
+  _, labels = checkpoints.read_config(workdir)
+  return comparison.compare(videos, units, measured.clips, labels, classifier)
+
+
+def write(
+  workdir: str,
+  measured: Measured,
+  videos: dict[str, UInt8[np.ndarray, "n t h w 3"]],
+  compared: comparison.Comparison,
+) -> pathlib.Path:
+  """Writes everything; gives the folder."""
+  folder = pathlib.Path(workdir) / "evaluation"
+  folder.mkdir(parents=True, exist_ok=True)
   numbers = {
-    "table": measured.table,
-    "curves": measured.curves,
+    "models": compared.table,
+    "network": compared.network,
+    "curves": compared.curves,
+    "modes": measured.table,
     "readers": measured.readers,
   }
-  checkpoints.write_atomically(file, json.dumps(numbers, indent=2))
-  return file
+  checkpoints.write_atomically(
+    folder / "metrics.json", json.dumps(numbers, indent=2)
+  )
+  checkpoints.write_atomically(folder / "tables.md", tables.markdown(compared))
+  checkpoints.write_atomically(folder / "tables.tex", tables.latex(compared))
+  (folder / "figure_8.png").write_bytes(
+    figures.action_unit_curves(compared.curves)
+  )
+  _write_sheets(folder, measured, videos)
+  _write_videos(folder / "videos", measured, videos)
+  return folder
+
+
+def _write_sheets(folder, measured, videos):
+  """Of each label's first clip, the models (figure 7) and the modes (6)."""
+  seen = set()
+  for index, clip in enumerate(measured.clips):
+    label = measured.labels[clip["label"]]
+    if label in seen:
+      continue
+    seen.add(label)
+    rows = [(tables.NAMES[m], every[index]) for m, every in videos.items()]
+    (folder / f"figure_7_{label}.png").write_bytes(figures.sheet(rows))
+    rows = [
+      ("original", clip["frames"]),
+      *figures.smile_rows(measured.smiles["modes"], index),
+    ]
+    (folder / f"figure_6_{label}.png").write_bytes(figures.sheet(rows))
+
+
+def _write_videos(folder, measured, videos):
+  """Every model's video of every clip, and what the clips are."""
+  lines = ["clip,subject,label"]
+  for index, clip in enumerate(measured.clips):
+    name, label = clip["clip"], measured.labels[clip["label"]]
+    lines.append(f"{name},{clip['subject']},{label}")
+    for model, every in videos.items():
+      video.write_mp4(
+        folder / model / f"{name}.mp4",
+        video.upscale(every[index], _ENLARGED),
+        FRAMES_PER_SECOND,
+      )
+  checkpoints.write_atomically(folder / "clips.csv", "\n".join(lines) + "\n")
 
 
 def main(argv: Sequence[str]) -> None:
-  """Measures and prints."""
+  """Measures, prints and writes."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
   backend.prepare()
+  workdir = WORKDIR.value
   try:
-    measured = measure(WORKDIR.value)
-  except (OSError, ValueError) as error:
+    measured = measure(workdir)
+    videos = videos_of_models(workdir, measured)
+    compared = compare(workdir, measured, videos, _INCEPTION.value)
+    folder = write(workdir, measured, videos, compared)
+  except (OSError, ValueError, ImportError) as error:
     sys.exit(f"error: {error}")
+  print(tables.markdown(compared))
   names = list(next(iter(measured.table.values())))
   width = max(map(len, names))
   print(" " * width, *(f"{label:>12}" for label in measured.table))
@@ -227,7 +362,7 @@ def main(argv: Sequence[str]) -> None:
     values = [row[name] for row in measured.table.values()]
     print(f"{name:{width}}", *(f"{value:12.3f}" for value in values))
   print("instruments:", measured.readers)
-  print(f"written to {write(WORKDIR.value, measured)}")
+  print(f"written to {folder}")
 
 
 if __name__ == "__main__":

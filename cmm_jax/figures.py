@@ -14,6 +14,11 @@ _COLOURS = {
   "true": "black",
   "true, as read": "grey",
   "conditional": "tab:blue",
+  "originals": "black",
+  "neutral_repeated": "lightgrey",
+  "video_gan": "tab:red",
+  "cra_net": "tab:green",
+  "cmm_net": "tab:blue",
   "modes": "tab:orange",
 }
 

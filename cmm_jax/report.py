@@ -71,7 +71,6 @@ def build(workdir: str) -> pathlib.Path:
   from skimage import data as pictures
 
   measured = evaluate.measure(workdir)
-  evaluate.write(workdir, measured)
   folder = pathlib.Path(workdir) / "report"
   folder.mkdir(parents=True, exist_ok=True)
   page = [

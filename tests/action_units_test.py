@@ -73,6 +73,15 @@ def test_of_several_faces_the_surest_counts(tmp_path):
   np.testing.assert_allclose(units, [[2, 3]])
 
 
+@pytest.mark.parametrize("frames", [1, 3, 4])
+def test_a_frame_more_or_less_than_the_video_is_no_error(tmp_path, frames):
+  rows = [f"{i}, 0, 0.0, 0.98, 1, 0, {i}, 0" for i in (1, 2)]
+
+  units = table(tmp_path, *rows).read(video(frames))
+
+  assert units[:, 1].tolist() == [1, 2, 2, 2][:frames]
+
+
 def lost(number):
   return f"{number}, 0, 0.0, 0.0, 0, 0, 0, 0"
 

@@ -14,7 +14,7 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from cmm_jax import checkpoints, evaluate, generate, main, monitor
+from cmm_jax import checkpoints, comparison, evaluate, generate, main, monitor
 from cmm_jax.metrics import reading
 
 PHASES = (
@@ -287,8 +287,13 @@ def test_a_phase_that_is_not_trained_yet_is_named(copy):
 # ----------------------------------------------------------------- measurement
 
 
-def test_a_run_is_measured_on_held_out_people(finished, tmp_path):
-  measured = evaluate.measure(finished.workdir)
+@pytest.fixture(scope="module")
+def measured(finished):
+  """What the finished run gives on its held-out people."""
+  return evaluate.measure(finished.workdir)
+
+
+def test_a_run_is_measured_on_held_out_people(measured):
 
   assert list(measured.table) == list(miniature.LABELS)
   for row in measured.table.values():
@@ -299,8 +304,42 @@ def test_a_run_is_measured_on_held_out_people(finished, tmp_path):
   assert all(np.isfinite(v) for v in measured.readers.values())
   assert {c["subject"] for c in measured.clips} == {"subject_6", "subject_7"}
 
-  written = json.loads(evaluate.write(tmp_path, measured).read_text())
-  assert written["table"].keys() == measured.table.keys()
+
+def test_whatever_was_trained_is_compared_and_written(
+  finished, measured, tmp_path, monkeypatch
+):
+  # Of two frames each, for the recogniser takes its time.
+  monkeypatch.setattr(comparison, "_CLASSIFIED", 2)
+  monkeypatch.setattr(comparison, "_RECOGNISED", 2)
+  videos = evaluate.videos_of_models(finished.workdir, measured)
+  compared = evaluate.compare(finished.workdir, measured, videos)
+
+  folder = evaluate.write(tmp_path, measured, videos, compared)
+
+  # The baselines were not trained in this run.
+  assert list(videos) == ["originals", "neutral_repeated", "cmm_net"]
+  written = json.loads((folder / "metrics.json").read_text())
+  models = written["models"]
+  assert models.keys() == videos.keys()
+  for label in miniature.LABELS:
+    still = models["neutral_repeated"][label]["ssim"]
+    assert still["clips"] == 4 and -1 <= still["low"] <= still["mean"] <= 1
+    assert "ssim" not in models["originals"][label]
+    assert models["originals"][label]["inception_score"]["mean"] >= 1
+    assert models["cmm_net"][label]["au06_distance"]["mean"] >= 0
+  assert written["modes"].keys() == measured.table.keys()
+  text = (folder / "tables.md").read_text()
+  assert "| CMM-Net |" in text and "EfficientNet-Lite0" in text
+  assert r"\midrule" in (folder / "tables.tex").read_text()
+  rows = (folder / "videos" / "clips.csv").read_text().splitlines()
+  assert rows[0] == "clip,subject,label" and len(rows) == 9
+  for row in rows[1:]:
+    for model in videos:
+      clip = row.split(",")[0]
+      assert (folder / "videos" / model / f"{clip}.mp4").stat().st_size > 0
+  for figure in ("figure_6_posed", "figure_7_spontaneous", "figure_8"):
+    with Image.open(folder / f"{figure}.png") as picture:
+      assert min(picture.size) > 100
 
 
 def test_the_readers_take_any_number_of_pictures(finished, monkeypatch):

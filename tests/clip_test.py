@@ -252,6 +252,16 @@ def test_a_video_without_a_face_names_itself_and_the_frames(tmp_path):
     clip.prepare(dataclasses.replace(one, units=Zeros()))
 
 
+def test_a_video_of_one_frame_is_refused(tmp_path):
+  from PIL import Image
+
+  Image.fromarray(np.zeros((90, 90, 3), np.uint8)).save(tmp_path / "0.png")
+  one = clip.Source("still", tmp_path, "posed", "x", 20.0, units=Zeros())
+
+  with pytest.raises(ValueError, match="has a single frame"):
+    clip.prepare(one, clip.Settings(cut="whole"))
+
+
 class Zeros:
   """No action units at all."""
 

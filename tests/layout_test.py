@@ -23,8 +23,9 @@ ORDER = (
   ("checkpoints", "monitor"),
   ("train",),
   ("generate", "metrics"),
+  ("comparison",),
+  ("figures", "tables"),
   ("evaluate",),
-  ("figures",),
   ("report",),
   ("main",),
 )

@@ -24,8 +24,6 @@ LEAST_CONFIDENCE = 0.7
 # So many frames in a row may lack a trusted value; they are interpolated.
 MOST_UNTRUSTED = 10
 
-# DISFA's videos and labels differ by a frame between copies of the dataset.
-DISFA_TOLERANCE = 2
 _DISFA_LINE = re.compile(r"\s*(\d+)\s*,\s*([0-5])\s*")
 
 # What a blendshape's rise above the clip's neutral means in intensity (ours,
@@ -51,7 +49,8 @@ class OpenFaceTable:
     """One row per frame of the video.
 
     Rows of several faces are told apart by their confidence. Frames that
-    OpenFace did not trust are interpolated from those around them.
+    OpenFace did not trust are interpolated from those around them. One or two
+    frames more or less than the video has are cut, or the last one repeated.
 
     Raises:
       LabelError: columns or frames are missing, or too many are not trusted.
@@ -74,19 +73,21 @@ class OpenFaceTable:
         f"numbers ({error}): make it again."
       ) from error
     numbers = {int(row[0]) for row in table}
-    if numbers != set(range(1, len(video) + 1)):
+    whole = numbers == set(range(1, len(numbers) + 1))
+    if not numbers or not whole or _differ(numbers, video):
       raise LabelError(
         f"The table {str(self.path)!r} has {len(numbers)} frames"
         f"{f' up to {max(numbers)}' if numbers else ''}, its video "
         f"{str(video.path)!r} has {len(video)}: make it again from this video."
       )
-    units = np.full((len(video), 2), np.nan)
-    best = np.full(len(video), -1.0)
+    units = np.full((len(numbers), 2), np.nan)
+    best = np.full(len(numbers), -1.0)
     for frame, confidence, success, *values in table:
       i = int(frame) - 1
       if success and confidence >= max(LEAST_CONFIDENCE, best[i]):
         units[i], best[i] = values, confidence
-    return _bridged(units, MOST_UNTRUSTED, f"The table {str(self.path)!r}")
+    units = _bridged(units, MOST_UNTRUSTED, f"The table {str(self.path)!r}")
+    return _of_length(units, video)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,13 +120,13 @@ class DisfaLabels:
       LabelError: as in `labels`, or the video's length differs by more.
     """
     labels = self.labels()
-    if abs(len(labels) - len(video)) > DISFA_TOLERANCE:
+    if _differ(labels, video):
       raise LabelError(
         f"{str(self.paths[0])!r} has {len(labels)} labels, its video "
         f"{str(video.path)!r} has {len(video)} frames; they may differ by "
-        f"{DISFA_TOLERANCE}: copy both again."
+        f"{decode.MISCOUNT}: copy both again."
       )
-    return labels[np.minimum(np.arange(len(video)), len(labels) - 1)]
+    return _of_length(labels, video)
 
   def _column(self, path):
     lines = _lines(path)
@@ -241,6 +242,16 @@ def _bridged(units, most, what):
   every, known = np.arange(len(units)), np.flatnonzero(~missing)
   columns = [np.interp(every, known, column[known]) for column in units.T]
   return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _differ(values, video):
+  """Whether there are more or fewer values than a miscount explains."""
+  return abs(len(values) - len(video)) > decode.MISCOUNT
+
+
+def _of_length(units, video):
+  """Cut to the video's length, or the last ones repeated."""
+  return units[np.minimum(np.arange(len(video)), len(units) - 1)]
 
 
 def _number(name):

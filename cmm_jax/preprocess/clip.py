@@ -199,6 +199,11 @@ def prepare(
   """
   with _at_hand(source.path) as path:
     video = decode.open_video(path, source.frames_per_second)
+    if len(video) < 2:
+      raise decode.VideoError(
+        f"{str(source.path)!r} has a single frame, which shows no expression "
+        "beginning: leave it out."
+      )
     sightings = _Sightings(video, settings, seen_before)
     every = range(len(video))
     if source.units is not None:

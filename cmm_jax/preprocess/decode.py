@@ -17,8 +17,9 @@ from PIL import Image
 
 from cmm_jax.preprocess import photo
 
-# By so many frames old AVI files are wrong about their own number.
-_MISCOUNT = 2
+# By so many frames files are wrong about their own number, and programs that
+# count them differ. A last frame that is missing is the one before it again.
+MISCOUNT = 2
 
 
 class VideoError(ValueError):
@@ -138,7 +139,7 @@ def _open_file(path):
       time_base = stream.time_base
   except av.error.FFmpegError as error:
     raise _broken(path, error.strerror or str(error), 0) from error
-  if not stamps or len(stamps) + hidden < promised - _MISCOUNT:
+  if not stamps or len(stamps) + hidden < promised - MISCOUNT:
     raise _broken(path, f"it says it has {promised}", len(stamps))
   if None in stamps or len(set(stamps)) < len(stamps):
     times = np.arange(len(stamps)) / float(rate)  # old formats have no times
@@ -163,6 +164,10 @@ def _from_file(opened, wanted, last):
         if number == last:
           return
         number += 1
+      if number and len(opened) - number <= MISCOUNT:
+        missing = sorted(set(wanted) & set(range(number, len(opened))))
+        yield from ((other, _upright(frame, shape)) for other in missing)
+        return
   except av.error.FFmpegError as error:
     raise _broken(opened.path, error.strerror or str(error), number) from error
   raise _broken(opened.path, f"it should have {len(opened)}", number)
