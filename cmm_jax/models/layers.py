@@ -102,13 +102,14 @@ class GrowVideo(nn.Module):
 
   features: int
   use_bias: bool = True
+  gain: float = 1.0
 
   @nn.compact
   def __call__(
     self, x: Float[Array, "b t h w c"]
   ) -> Float[Array, "b t*2 h*2 w*2 {self.features}"]:
     shape = (4, 4, 4, self.features, x.shape[-1])
-    kernel = self.param("kernel", _grow_init, shape, 1.0)
+    kernel = self.param("kernel", _grow_init, shape, self.gain)
     x = convolutions.grow_video(x, kernel)
     return _with_bias(self, x) if self.use_bias else x
 

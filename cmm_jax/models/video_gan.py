@@ -6,6 +6,10 @@ from jaxtyping import Array, Float
 
 from cmm_jax.models import layers
 
+# The last layers start small, so that a clip starts grey and not as noise at
+# the ends of the tanh (ours).
+_LAST_GAIN = 0.1
+
 
 class VideoGenerator(nn.Module):
   """A still background and a moving foreground, mixed by a moving mask.
@@ -47,7 +51,7 @@ class VideoGenerator(nn.Module):
     for i, features in enumerate(reversed(upper)):
       x = layers.Grow(features, use_bias=False, name=f"background_{i}")(x)
       x = normalised(x, f"background_norm_{i}")
-    x = layers.Grow(3, name=f"background_{levels - 1}")(x)
+    x = layers.Grow(3, gain=_LAST_GAIN, name=f"background_{levels - 1}")(x)
     background = jnp.tanh(x)[:, None]
 
     x = nn.Dense(start * top, use_bias=False, name="unfold")(code)
@@ -57,7 +61,9 @@ class VideoGenerator(nn.Module):
       x = layers.GrowVideo(features, use_bias=False, name=f"foreground_{i}")(x)
       x = normalised(x, f"foreground_norm_{i}")
     # The two heads, on colour and on the mask, in one layer.
-    x = layers.GrowVideo(3 + 1, name=f"foreground_{levels - 1}")(x)
+    x = layers.GrowVideo(
+      3 + 1, gain=_LAST_GAIN, name=f"foreground_{levels - 1}"
+    )(x)
     foreground, mask = jnp.tanh(x[..., :3]), nn.sigmoid(x[..., 3:])
     return mask * foreground + (1 - mask) * background
 
