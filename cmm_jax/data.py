@@ -29,6 +29,7 @@ import grain
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
+from etils import epath
 from PIL import Image
 
 from cmm_jax import landmarks
@@ -300,15 +301,19 @@ def _warp(frames, matrix, shift):
 
 def _open_builder(data_dir, name):
   parts = name.split("/")
-  folder = os.path.join(os.path.expanduser(data_dir), *parts)
+  folder = epath.Path(data_dir).expanduser().joinpath(*parts)
   try:
     # A build that was stopped leaves "1.0.0.incomplete…" behind.
     versions = sorted(
-      (v for v in os.listdir(folder) if re.fullmatch(r"\d+\.\d+\.\d+", v)),
+      (
+        path.name
+        for path in folder.iterdir()
+        if re.fullmatch(r"\d+\.\d+\.\d+", path.name)
+      ),
       key=lambda version: [int(number) for number in version.split(".")],
     )
-    if not os.path.exists(os.path.join(folder, "dataset_info.json")):
-      folder = os.path.join(folder, versions[-1])
+    if not (folder / "dataset_info.json").exists():
+      folder = folder / versions[-1]
     return tfds.builder_from_directory(folder)
   except (OSError, IndexError, ValueError) as error:
     config = f" --config {parts[1]}" if len(parts) > 1 else ""

@@ -52,7 +52,7 @@ def test_older_tables_have_no_faces_numbered(tmp_path):
   np.testing.assert_allclose(units, [[0.1, 0.2]], rtol=1e-6)
 
 
-def test_frames_that_openface_did_not_trust_are_bridged(tmp_path):
+def test_frames_that_openface_did_not_trust_have_no_units(tmp_path):
   units = table(
     tmp_path,
     "1, 0, 0.00, 0.98, 1, 0, 1.0, 0",
@@ -61,8 +61,11 @@ def test_frames_that_openface_did_not_trust_are_bridged(tmp_path):
     "4, 0, 0.12, 0.98, 1, 0, 4.0, 0",
   ).read(video(4))
 
-  np.testing.assert_allclose(units[:, 1], [1, 2, 3, 4], rtol=1e-6)
-  np.testing.assert_allclose(units[:, 0], 0, atol=1e-6)
+  np.testing.assert_array_equal(
+    units, [[0, 1], [np.nan] * 2, [np.nan] * 2, [0, 4]]
+  )
+  bridged = action_units.bridge(units, 0.04)
+  np.testing.assert_allclose(bridged[:, 1], [1, 2, 3, 4], rtol=1e-6)
 
 
 def test_of_several_faces_the_surest_counts(tmp_path):
@@ -82,8 +85,22 @@ def test_a_frame_more_or_less_than_the_video_is_no_error(tmp_path, frames):
   assert units[:, 1].tolist() == [1, 2, 2, 2][:frames]
 
 
-def lost(number):
-  return f"{number}, 0, 0.0, 0.0, 0, 0, 0, 0"
+@pytest.mark.parametrize(
+  ("interval", "lost", "allowed"), [(0.02, 11, 10), (0.1, 3, 2)]
+)
+def test_too_many_frames_in_a_row_without_units_are_named(
+  interval, lost, allowed
+):
+  units = np.ones((20, 2))
+  units[4 : 4 + lost] = np.nan
+
+  with pytest.raises(
+    action_units.LabelError,
+    match=rf"frames 54 to {53 + lost} of smile.*; up to {allowed} in a row",
+  ):
+    action_units.bridge(units, interval, first=50, source="smile.mp4")
+  units[4] = 1
+  assert np.isfinite(action_units.bridge(units, interval)).all()
 
 
 @pytest.mark.parametrize(
@@ -95,11 +112,7 @@ def lost(number):
     ([], "", r"lacks the columns frame"),
     (["1, 0, 0.0, 0.9"], HEADER, "cut short"),
     (["1, 0, 0.0, 0.9, 1, a, 0, 0"], HEADER, "no numbers"),
-    (
-      ["1, 0, 0.0, 0.9, 1, 0, 0, 0", *(lost(i) for i in range(2, 31))],
-      HEADER,
-      r"no trusted action units for frames 1 to 29; up to 10",
-    ),
+    (["1, 0, 0.0, 0.9, 1, 0, 0, " + "\0" * 200_000], HEADER, "is no text"),
   ],
 )
 def test_a_table_that_does_not_fit_its_video_says_how(
@@ -221,10 +234,12 @@ def test_a_blink_at_rest_is_not_the_neutral():
   np.testing.assert_allclose(units[10:, 0], 2.0, rtol=1e-5)
 
 
-def test_frames_without_blendshapes_are_bridged_and_too_many_are_not():
+def test_frames_without_blendshapes_have_no_units():
   some = [shapes(0.0, 0.4)] * 10
+
   units = action_units.from_blendshapes([*some, None, *some])
 
-  np.testing.assert_allclose(units, 0, atol=1e-6)
-  with pytest.raises(action_units.LabelError, match="frames 10 to 20"):
-    action_units.from_blendshapes([*some, *[None] * 11, *some])
+  assert np.isnan(units[10]).all()
+  np.testing.assert_allclose(np.delete(units, 10, axis=0), 0, atol=1e-6)
+  with pytest.raises(action_units.LabelError, match="no face in any frame"):
+    action_units.from_blendshapes([None, None])

@@ -97,9 +97,24 @@ def test_every_outcome_is_in_the_table_and_on_the_page(work):
   assert first["last_frame"] == "36" and first["frames_per_second"] == "25.0"
   assert first["action_units"] == "truth" and first["video"] == "a/1.mp4"
   assert "broken2 is cut short &lt;here&gt;" in page  # and no tag of its own
-  assert 'src="previews/a_1.png"' in page
-  assert (folder / "previews" / "a_1.png").exists()
-  assert page.find("broken2") < page.find("a_1.png")  # what needs a look first
+  (picture,) = (folder / "previews").iterdir()
+  assert f'src="previews/{picture.name}"' in page
+  assert page.find("broken2") < page.find(picture.name)  # a look first
+
+
+def test_keys_that_differ_in_a_sign_have_files_of_their_own(work):
+  given, _ = run(work, "a/1", "a_1", "a 1", "$a$1")
+
+  assert "4 of 4 videos gave 4 clips" in work.summarise(given, bad_share=0)
+  assert len(list((work.folder / "64x64" / "previews").iterdir())) == 4
+
+
+def test_settings_are_kept_with_what_they_made(work):
+  assert work.settings_kept() is None
+
+  work.keep_settings({"size": "64"})
+
+  assert work.settings_kept() == {"size": "64"}
 
 
 def test_an_outcome_of_an_earlier_build_is_forgotten(work):

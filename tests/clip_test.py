@@ -9,6 +9,8 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.io
+from etils import epath
 
 from cmm_jax import landmarks
 from cmm_jax.preprocess import (
@@ -175,6 +177,38 @@ def test_a_video_seen_before_is_not_searched_again(
   )
 
 
+def test_what_was_seen_before_makes_no_difference(nemo, seen, tmp_path):
+  folder, truths = nemo
+  chosen = source(
+    folder, POSED, units=Units(truths[POSED]), cuts=((20, 45), (30, 60))
+  )
+  kept = tmp_path / "faces.npz"
+  shutil.copy(seen, kept)  # followed from the first frame on
+
+  alone = clip.prepare(chosen)
+  after = clip.prepare(chosen, seen_before=kept)
+  again = clip.prepare(chosen, seen_before=kept)
+
+  for one, other, third in zip(alone, after, again, strict=True):
+    np.testing.assert_array_equal(one.landmarks, other.landmarks)
+    np.testing.assert_array_equal(one.landmarks, third.landmarks)
+    np.testing.assert_array_equal(one.frames, third.frames)
+
+
+def test_units_may_lack_outside_of_the_part_that_somebody_chose(nemo, seen):
+  folder, truths = nemo
+  units = truths[POSED].action_units.copy()
+  units[70:] = np.nan
+  lacking = Units(dataclasses.replace(truths[POSED], action_units=units))
+
+  with pytest.raises(ValueError, match=r"frames 70 to 109 of .*name a part"):
+    clip.prepare(source(folder, POSED, units=lacking), seen_before=seen)
+  (made,) = clip.prepare(
+    source(folder, POSED, units=lacking, cuts=((30, 45),)), seen_before=seen
+  )
+  assert np.isfinite(made.action_units).all()
+
+
 @pytest.mark.parametrize("change", ["video", "broken", "finder"])
 def test_what_was_seen_of_something_else_is_not_used(
   nemo, seen, tmp_path, monkeypatch, change
@@ -260,6 +294,19 @@ def test_a_video_of_one_frame_is_refused(tmp_path):
 
   with pytest.raises(ValueError, match="has a single frame"):
     clip.prepare(one, clip.Settings(cut="whole"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no matrix", None])
+def test_landmarks_given_but_broken_are_no_check(tmp_path, content):
+  file = epath.Path(tmp_path / "l00001_lm.mat")
+  if content is None:
+    scipy.io.savemat(file, {"other": np.zeros((66, 2))})
+  else:
+    file.write_bytes(content)
+  given = clip.GivenLandmarks({0: file})
+  points = np.random.default_rng(0).uniform(0, 99, (1, 68, 2))
+
+  assert np.isnan(given.deviation(np.array([0]), points))
 
 
 class Zeros:

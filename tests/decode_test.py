@@ -113,6 +113,32 @@ def test_pixels_that_are_not_square_become_square(tmp_path):
   assert decode.read(path).shape == (8, 48, 96, 3)
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "avi"])
+def test_a_video_cut_short_is_named_in_other_formats_too(tmp_path, suffix):
+  whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+  noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), np.uint8)
+  write(whole, noise, "mpeg4", 40 * np.arange(60))
+  content = whole.read_bytes()
+  path.write_bytes(content[: int(0.6 * len(content))])
+
+  with pytest.raises(decode.VideoError, match=rf"cut\.{suffix}"):
+    decode.read(path)
+
+
+def test_a_last_frame_that_was_miscounted_is_the_one_before_it(tmp_path):
+  video.write_mp4(tmp_path / "smile.mp4", moving(), 25)
+
+  def counted(number):
+    return decode.Video(tmp_path / "smile.mp4", np.arange(number) / 25)
+
+  numbers, pictures = zip(*counted(10).frames(), strict=True)
+
+  assert numbers == tuple(range(10))
+  np.testing.assert_array_equal(pictures[9], pictures[7])
+  with pytest.raises(decode.VideoError, match=r"beyond frame 8 .* have 11"):
+    list(counted(11).frames())
+
+
 def test_only_what_is_wanted_is_given(tmp_path):
   video.write_mp4(tmp_path / "smile.mp4", moving(), 25)
   opened = decode.open_video(tmp_path / "smile.mp4")

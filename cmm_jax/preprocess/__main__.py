@@ -42,7 +42,7 @@ def main() -> None:
   failed = 0
   for path in asked.videos:
     source = clip.Source(
-      path.stem, path, "?", "?", asked.frames_per_second, units
+      path.name, path, "?", "?", asked.frames_per_second, units
     )
     try:
       for made in clip.prepare(source, settings):

@@ -14,15 +14,16 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from cmm_jax.preprocess import decode
+from cmm_jax.preprocess import decode, track
 
 UNITS = (6, 12)
 FULL_INTENSITY = 5.0
 
 # OpenFace's own threshold for a frame that is not to be trusted.
 LEAST_CONFIDENCE = 0.7
-# So many frames in a row may lack a trusted value; they are interpolated.
-MOST_UNTRUSTED = 10
+# The longest stretch without a trusted value that is bridged by a straight
+# line, as for faces (track.py).
+MAX_GAP = track.MAX_GAP  # seconds; never less than two frames
 
 _DISFA_LINE = re.compile(r"\s*(\d+)\s*,\s*([0-5])\s*")
 
@@ -46,16 +47,20 @@ class OpenFaceTable:
   name = "openface"
 
   def read(self, video: decode.Video) -> Units:
-    """One row per frame of the video.
+    """One row per frame of the video, NaN where OpenFace trusts none.
 
-    Rows of several faces are told apart by their confidence. Frames that
-    OpenFace did not trust are interpolated from those around them. One or two
+    Rows of several faces are told apart by their confidence. One or two
     frames more or less than the video has are cut, or the last one repeated.
 
     Raises:
-      LabelError: columns or frames are missing, or too many are not trusted.
+      LabelError: it is no table, or columns or frames are missing.
     """
-    rows = list(csv.reader(_lines(self.path), skipinitialspace=True))
+    try:
+      rows = list(csv.reader(_lines(self.path), skipinitialspace=True))
+    except csv.Error as error:
+      raise LabelError(
+        f"The table {str(self.path)!r} is no text ({error}): make it again."
+      ) from error
     names = [name.strip() for name in rows[0]] if rows else []
     wanted = ("frame", "confidence", "success", "AU06_r", "AU12_r")
     missing = [name for name in wanted if name not in names]
@@ -86,7 +91,6 @@ class OpenFaceTable:
       i = int(frame) - 1
       if success and confidence >= max(LEAST_CONFIDENCE, best[i]):
         units[i], best[i] = values, confidence
-    units = _bridged(units, MOST_UNTRUSTED, f"The table {str(self.path)!r}")
     return _of_length(units, video)
 
 
@@ -193,9 +197,7 @@ def read_disfa_plus(path: epath.Path) -> dict[int, float]:
   return labels
 
 
-def from_blendshapes(
-  shapes: Sequence[Mapping[str, float] | None], source: str = "the video"
-) -> Units:
+def from_blendshapes(shapes: Sequence[Mapping[str, float] | None]) -> Units:
   """The fallback: action units estimated from MediaPipe's blendshapes.
 
   AU12 follows mouthSmile, AU06 follows eyeSquint, both above the clip's
@@ -204,11 +206,10 @@ def from_blendshapes(
   MediaPipe's cheekSquint, which ought to be it, is always 0.
 
   Args:
-    shapes: of each frame; None where no face was seen.
-    source: what the video is called in an error.
+    shapes: of each frame; None where no face was seen, which gives NaN.
 
   Raises:
-    LabelError: the face is not seen for too long.
+    LabelError: no frame has any.
   """
   pairs = np.array(
     [
@@ -221,23 +222,37 @@ def from_blendshapes(
       for one in shapes
     ]
   )
-  pairs = _bridged(pairs, MOST_UNTRUSTED, f"For MediaPipe {source}")
   smile = pairs[:, 1]
-  calm = pairs[smile <= np.quantile(smile, 0.2)]
+  if np.isnan(smile).all():
+    raise LabelError("MediaPipe sees no face in any frame: leave it out.")
+  calm = pairs[smile <= np.nanquantile(smile, 0.2)]
   rise = (pairs - np.median(calm, axis=0)) * [_SQUINT_GAIN, _SMILE_GAIN]
   return np.clip(rise, 0, FULL_INTENSITY).astype(np.float32)
 
 
-def _bridged(units, most, what):
-  """Interpolates frames without a value, if there are few in a row."""
+def bridge(
+  units: Units, interval: float, first: int = 0, source: str = "the video"
+) -> Units:
+  """Puts a straight line where frames lack trusted units, if these are few.
+
+  Args:
+    units: of successive frames, NaN where they lack.
+    interval: from a frame to the next, in seconds.
+    first: the first frame's number, for errors.
+    source: what the units belong to in an error.
+
+  Raises:
+    LabelError: they lack for longer than `MAX_GAP`; names the frames.
+  """
   missing = np.isnan(units).any(axis=1)
+  allowed = max(2, round(MAX_GAP / interval))
   edges = np.flatnonzero(np.diff(np.r_[False, missing, False].astype(int)))
   for start, stop in edges.reshape(-1, 2):
-    if stop - start > most or missing.all():
+    if stop - start > allowed or missing.all():
       raise LabelError(
-        f"{what} has no trusted action units for frames {start} to {stop - 1}; "
-        f"up to {most} in a row may lack them: leave the video out, or name "
-        "the part that is to be used."
+        f"No trusted action units in frames {first + start} to "
+        f"{first + stop - 1} of {source}; up to {allowed} in a row may lack "
+        "them: leave the video out, or name a part without them."
       )
   every, known = np.arange(len(units)), np.flatnonzero(~missing)
   columns = [np.interp(every, known, column[known]) for column in units.T]

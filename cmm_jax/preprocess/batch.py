@@ -13,9 +13,11 @@ import concurrent.futures
 import csv
 import dataclasses
 import errno
+import hashlib
 import html
 import io
 import json
+import secrets
 from collections.abc import Iterator, Sequence
 
 import joblib
@@ -30,6 +32,8 @@ _COLUMNS = (
   *("start", "end", "first_frame", "last_frame", "frames_per_second"),
   *("action_units", "interpolated", "held", "landmark_deviation"),
 )
+# The faults of the disk that is written to, not of a video.
+_OF_THE_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 GOOD, NO_SMILE, BAD = "good", "no smile", "bad"
 
 
@@ -61,16 +65,16 @@ class Work:
     made, status, reason = [], GOOD, ""
     try:
       made = clips.prepare(source, self.settings, sightings)
+      for one in made:
+        picture = self._here / "previews" / f"{_file_name(one.key)}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(preview.draw(one, self.settings.thresholds))
     except segment.NoSmileError as error:
       status, reason = NO_SMILE, str(error)
     except (ValueError, OSError) as error:
-      if getattr(error, "errno", None) in (errno.ENOSPC, errno.EROFS):
-        raise  # the fault of the disk that is written to, not of the video
-      status, reason = BAD, str(error)
-    for one in made:
-      picture = self._here / "previews" / f"{_file_name(one.key)}.png"
-      picture.parent.mkdir(parents=True, exist_ok=True)
-      picture.write_bytes(preview.draw(one, self.settings.thresholds))
+      if getattr(error, "errno", None) in _OF_THE_DISK:
+        raise
+      made, status, reason = [], BAD, str(error)
     self._keep(source, status, reason, made)
     return made
 
@@ -101,7 +105,9 @@ class Work:
     }
     file = self._outcome(source)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([row | common for row in rows], indent=1))
+    partial = file.with_name(f"{file.name}.{secrets.token_hex(4)}.partial")
+    partial.write_text(json.dumps([row | common for row in rows], indent=1))
+    partial.replace(file)
 
   def _outcome(self, source):
     return self._here / "outcomes" / f"{_file_name(source.key)}.json"
@@ -110,6 +116,16 @@ class Work:
     """Removes what an earlier build said of these videos."""
     for source in sources:
       self._outcome(source).unlink(missing_ok=True)
+
+  def keep_settings(self, settings: dict[str, str]) -> None:
+    """Writes down what the clips are made with."""
+    self._here.mkdir(parents=True, exist_ok=True)
+    (self._here / "settings.json").write_text(json.dumps(settings, indent=1))
+
+  def settings_kept(self) -> dict[str, str] | None:
+    """What `keep_settings` wrote in an earlier build; None if nothing."""
+    file = self._here / "settings.json"
+    return json.loads(file.read_text()) if file.exists() else None
 
   def summarise(self, sources: Sequence[clips.Source], bad_share: float) -> str:
     """Writes the table and the page; gives the bad ones with their reasons.
@@ -130,7 +146,6 @@ class Work:
     calm = [row for row in rows if row["status"] == NO_SMILE]
     good = [row for row in rows if row["status"] == GOOD]
     videos = len({str(source.path) for source in sources})
-    broken = len({row["video"] for row in bad})
     lines = [
       f"{len({row['video'] for row in good})} of {videos} videos gave "
       f"{len(good)} clips; see {self._here / 'index.html'}"
@@ -141,9 +156,9 @@ class Work:
     for what, left in (("no smile in", calm), ("cannot be used:", bad)):
       lines += [f"  {what} {row['clip']}: {row['reason']}" for row in left]
     text = "\n".join(lines)
-    if broken > bad_share * videos:
+    if len(bad) > bad_share * len(sources):
       raise BadVideosError(
-        f"{broken} of {videos} videos cannot be used, more than the "
+        f"{len(bad)} of {len(sources)} clips cannot be used, more than the "
         f"share of {bad_share:g} that may be (bad_share). Mend or remove them "
         "and build again: what was found in the others is kept.\n" + text
       )
@@ -208,5 +223,8 @@ def run(
 
 
 def _file_name(key):
-  """A key as a file's name."""
-  return "".join(c if c.isalnum() or c in "-_." else "_" for c in key)
+  """A key as a file's name; another key has another one."""
+  plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in key)
+  if plain == key:
+    return key
+  return f"{plain}.{hashlib.sha256(key.encode()).hexdigest()[:8]}"

@@ -8,7 +8,9 @@ import dataclasses
 import functools
 import io
 import pathlib
+import secrets
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -70,16 +72,20 @@ class GivenLandmarks:
   ) -> float:
     """How far ours are from them, in % of the outer eye corners' distance.
 
-    The mean over those of the chosen frames that have any; NaN if none has.
+    The mean over those of the chosen frames that have any; NaN if none has. A
+    file that cannot be read counts as missing, for this is only a check.
     Theirs are 66: the 68 without the inner corners of the mouth.
     """
     deviations = []
     for number, ours in zip(chosen.tolist(), points, strict=True):
       if number in self.files:
-        content = io.BytesIO(self.files[number].read_bytes())
-        theirs = scipy.io.loadmat(content)["pts"]
         ours = np.delete(ours, landmarks.INNER_MOUTH_CORNERS, axis=0)
         eyes = np.linalg.norm(ours[36] - ours[45])
+        try:
+          content = io.BytesIO(self.files[number].read_bytes())
+          theirs = np.reshape(scipy.io.loadmat(content)["pts"], ours.shape)
+        except Exception:  # scipy's reader raises almost anything
+          continue
         gaps = np.linalg.norm(ours - theirs, axis=1)
         deviations.append(100 * gaps.mean() / eyes)
     return float(np.mean(deviations)) if deviations else float("nan")
@@ -204,20 +210,24 @@ def prepare(
         f"{str(source.path)!r} has a single frame, which shows no expression "
         "beginning: leave it out."
       )
-    sightings = _Sightings(video, settings, seen_before)
-    every = range(len(video))
+    sightings = _Sightings(video, settings.finder, seen_before)
+    every, name = range(len(video)), repr(str(source.path))
     if source.units is not None:
       units, units_name = source.units.read(video), source.units.name
     else:
       sightings.look([every], with_shapes=True)
-      units = action_units.from_blendshapes(
-        [sightings.shapes.get(i) for i in every], repr(str(source.path))
-      )
+      units = action_units.from_blendshapes(sightings.shapes(every))
       units_name = ESTIMATED
+    # Where all frames have to be looked at anyway, the face is followed from
+    # the first one on; else from where a part begins.
+    whole = source.units is None
+    if source.cuts is None:
+      units = action_units.bridge(units, video.interval, 0, name)
     curves = units
     if settings.cut == "movement" and source.cuts is None:
+      whole = True
       sightings.look([every])
-      curves = segment.movement(sightings.track(every, source.path).points)
+      curves = segment.movement(sightings.track(every, every, name).points)
 
     clips = []
     cuts = _cuts(source, settings, curves, video)
@@ -226,10 +236,15 @@ def prepare(
       for start, end in cuts
     ]
     ranges = [range(frames[0], frames[-1] + 1) for frames in chosen]
-    sightings.look(ranges)
-    for (start, end), frames, between in zip(cuts, chosen, ranges, strict=True):
-      followed = sightings.track(between, source.path)
+    runs = [every if whole else between for between in ranges]
+    sightings.look(runs)
+    for (start, end), frames, between, run in zip(
+      cuts, chosen, ranges, runs, strict=True
+    ):
+      followed = sightings.track(run, between, name)
       at = frames - between.start
+      given = units[between.start : between.stop]
+      given = action_units.bridge(given, video.interval, between.start, name)
       aligned, places = _aligned(
         video, frames, followed.points[at], settings.size
       )
@@ -239,7 +254,7 @@ def prepare(
           source=source,
           frames=aligned,
           landmarks=places,
-          action_units=units[frames].astype(np.float32),
+          action_units=given[at].astype(np.float32),
           units_name=units_name,
           start=start,
           end=end,
@@ -289,77 +304,97 @@ def _aligned(video, chosen, points, size):
 
 
 class _Sightings:
-  """The face in each frame that was looked at, kept in a file if asked for."""
+  """The face in each frame that was looked at, kept in a file if asked for.
 
-  def __init__(self, video, settings, file):
+  Where a face is said to be depends, a little, on the frame from which it was
+  followed: what is kept is kept by that frame, so that what was prepared before
+  makes no difference.
+  """
+
+  def __init__(self, video, finder, file):
     self._video = video
-    self._finder = settings.finder
+    self._finder = finder
     self._file = epath.Path(file) if file is not None else None
-    self.faces: dict[int, faces.Face | None] = {}
-    self.shapes: dict[int, dict[str, float] | None] = {}
+    # First frame -> the faces, and the blendshapes, from there on.
+    self._faces: dict[int, list[faces.Face | None]] = {}
+    self._shapes: dict[int, list[dict[str, float] | None]] = {}
     if self._file is not None and self._file.exists():
       self._load()
 
-  def look(self, ranges: Iterable[range], with_shapes: bool = False) -> None:
+  def look(self, runs: Iterable[range], with_shapes: bool = False) -> None:
     """Follows the face through stretches of the video, if not done before."""
-    done = self.shapes if with_shapes else self.faces
-    starts = [stretch.start for stretch in ranges]
-    wanted = {i for stretch in ranges for i in stretch}
-    if wanted <= done.keys():
+    done = self._shapes if with_shapes else self._faces
+    runs = {
+      run.start: run
+      for run in sorted(runs, key=len)  # of those that start alike the longest
+      if len(done.get(run.start, ())) < len(run)
+    }
+    if not runs:
       return
     with contextlib.ExitStack() as opened:
       finder = opened.enter_context(_open_finder(self._finder))
       if with_shapes:
         blendshapes = opened.enter_context(mediapipe_faces.Blendshapes())
-      follower = None
+      followers = {start: track.Follower(finder) for start in runs}
+      found = {start: [] for start in runs}
+      shapes = {start: [] for start in runs}
+      wanted = {i for run in runs.values() for i in run}
       for number, picture in self._video.frames(wanted):
-        if follower is None or number in starts:
-          follower = track.Follower(finder)
-        face = self.faces[number] = follower(picture)
-        if with_shapes:
-          self.shapes[number] = face and blendshapes(picture, face)
+        for start, run in runs.items():
+          if number in run:
+            face = followers[start](picture)
+            found[start].append(face)
+            if with_shapes:
+              shapes[start].append(face and blendshapes(picture, face))
+    self._faces |= found
+    if with_shapes:
+      self._shapes |= shapes
     self._save()
 
-  def track(self, stretch: range, source) -> track.Track:
-    """The face along a stretch that was looked at."""
-    return track.join(
-      (self.faces[i] for i in stretch),
-      self._video.interval,
-      stretch.start,
-      repr(str(source)),
-    )
+  def shapes(self, run: range) -> list[dict[str, float] | None]:
+    """The blendshapes along a stretch that was looked at with them."""
+    return self._shapes[run.start][: len(run)]
+
+  def track(self, run: range, between: range, source: str) -> track.Track:
+    """The face along a part of a stretch that was looked at."""
+    first = between.start - run.start
+    found = self._faces[run.start][first : first + len(between)]
+    return track.join(found, self._video.interval, between.start, source)
 
   def _fingerprint(self):
     """Changes when the video does."""
-    files = self._video.files or (self._video.path,)
-    size = sum(file.stat().st_size for file in files)
-    return f"{self._finder} {len(self._video)} frames {size} bytes"
+    crc = 0
+    for file in self._video.files or (self._video.path,):
+      with file.open("rb") as content:
+        while part := content.read(2**22):
+          crc = zlib.crc32(part, crc)
+    return f"{self._finder} {len(self._video)} frames {crc:08x}"
 
   def _save(self):
     if self._file is None:
       return
-    numbers = sorted(self.faces)
-    seen = [self.faces[i] for i in numbers]
     none = faces.Face((0, 0, 0, 0), np.full((68, 2), np.nan, np.float32), 0.0)
-    named = sorted({name for one in self.shapes.values() for name in one or ()})
+    seen = [face or none for found in self._faces.values() for face in found]
+    shapes = [one for found in self._shapes.values() for one in found]
+    names = sorted({name for one in shapes for name in one or ()})
     strengths = [
-      [(self.shapes.get(i) or {}).get(name, np.nan) for name in named]
-      for i in numbers
+      [(one or {}).get(name, np.nan) for name in names] for one in shapes
     ]
     content = io.BytesIO()
     np.savez_compressed(
       content,
       fingerprint=self._fingerprint(),
-      numbers=np.array(numbers, np.int32),
-      boxes=np.array([(face or none).box for face in seen], np.int32),
-      points=np.stack([(face or none).points for face in seen]),
-      scores=np.array([(face or none).score for face in seen], np.float32),
-      shaped=np.array([i in self.shapes for i in numbers]),
-      names=np.array(named, "U32"),
+      runs=_lengths(self._faces),
+      boxes=np.array([face.box for face in seen], np.int32),
+      points=np.stack([face.points for face in seen]),
+      scores=np.array([face.score for face in seen], np.float32),
+      shape_runs=_lengths(self._shapes),
+      names=np.array(names, "U32"),
       strengths=np.array(strengths, np.float32),
     )
     self._file.parent.mkdir(parents=True, exist_ok=True)
-    partial = self._file.with_name(self._file.name + ".partial")
+    mark = secrets.token_hex(4)  # two builds may prepare the same video
+    partial = self._file.with_name(f"{self._file.name}.{mark}.partial")
     partial.write_bytes(content.getvalue())
     partial.replace(self._file)
 
@@ -367,23 +402,42 @@ class _Sightings:
     try:
       with np.load(io.BytesIO(self._file.read_bytes())) as kept:
         kept = dict(kept)
-    except Exception:  # numpy and zipfile raise almost anything
-      return  # broken: the faces are found anew
-    if kept.get("fingerprint") != self._fingerprint():
-      return
-    names = kept["names"].tolist()
-    for i, number in enumerate(kept["numbers"].tolist()):
-      points = kept["points"][i]
-      self.faces[number] = None
-      if not np.isnan(points).any():
-        box, score = tuple(kept["boxes"][i].tolist()), float(kept["scores"][i])
-        self.faces[number] = faces.Face(box, points, score)
-      if kept["shaped"][i]:
-        row = kept["strengths"][i]
-        known = len(names) and not np.isnan(row).any()
-        self.shapes[number] = (
-          dict(zip(names, row.tolist(), strict=True)) if known else None
+      if str(kept["fingerprint"]) != self._fingerprint():
+        return
+      found = [
+        None
+        if np.isnan(points).any()
+        else faces.Face(tuple(box), points, float(score))
+        for box, points, score in zip(
+          kept["boxes"].tolist(), kept["points"], kept["scores"], strict=True
         )
+      ]
+      names = kept["names"].tolist()
+      shapes = [
+        None
+        if np.isnan(row).any() or not names
+        else dict(zip(names, row.tolist(), strict=True))
+        for row in kept["strengths"]
+      ]
+      self._faces = _by_run(kept["runs"], found)
+      self._shapes = _by_run(kept["shape_runs"], shapes)
+    except Exception:  # numpy and zipfile raise almost anything
+      self._faces, self._shapes = {}, {}  # broken: the faces are found anew
+
+
+def _lengths(runs):
+  """First frames and lengths, as an array."""
+  pairs = [(start, len(found)) for start, found in runs.items()]
+  return np.array(pairs, np.int32).reshape(-1, 2)
+
+
+def _by_run(lengths, values):
+  """The opposite: values one after the other, by their runs."""
+  runs, at = {}, 0
+  for start, length in lengths.tolist():
+    runs[start] = values[at : at + length]
+    at += length
+  return runs
 
 
 @contextlib.contextmanager

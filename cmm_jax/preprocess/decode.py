@@ -86,9 +86,12 @@ def open_video(
       (`000.jpg`, `frame_12.png`) without a gap.
     frames_per_second: of a folder, which does not know it.
 
+  A file that was cut short is told by the number of frames or the length that
+  it says it has; a broadcast (`.ts`) and what browsers record say neither.
+
   Raises:
     FileNotFoundError: there is no such file or folder.
-    VideoError: it is empty, no video, or frames are missing.
+    VideoError: it is empty, no video, cut short, or frames are missing.
     ValueError: a folder came without its frames per second.
   """
   path = pathlib.Path(path)
@@ -120,10 +123,10 @@ def read(
 def _open_file(path):
   av = _av()
   try:
-    with av.open(str(path)) as container:
-      if not container.streams.video:
+    with av.open(str(path), metadata_errors="ignore") as container:
+      stream = container.streams.best("video")  # not a cover's picture
+      if stream is None:
         raise _broken(path, "it holds no pictures", 0)
-      stream = container.streams.video[0]
       promised = stream.frames  # what the header says; 0 where it does not
       stamps, hidden = [], 0
       for packet in container.demux(stream):
@@ -137,6 +140,7 @@ def _open_file(path):
         raise _broken(path, "its end is missing", len(stamps))
       rate = stream.average_rate or fractions.Fraction(25)
       time_base = stream.time_base
+      length = (container.duration or 0) / av.time_base  # seconds
   except av.error.FFmpegError as error:
     raise _broken(path, error.strerror or str(error), 0) from error
   if not stamps or len(stamps) + hidden < promised - MISCOUNT:
@@ -145,6 +149,10 @@ def _open_file(path):
     times = np.arange(len(stamps)) / float(rate)  # old formats have no times
   else:
     times = (np.sort(stamps) - min(stamps)) * float(time_base)
+  # Some formats do not say how many frames they have, only how long they are;
+  # sound may be a little longer than the pictures.
+  if not promised and length - times[-1] > max(0.1 * length, 0.5):
+    raise _broken(path, f"it says it takes {length:.1f} s", len(stamps))
   return Video(path, times)
 
 
@@ -152,8 +160,8 @@ def _from_file(opened, wanted, last):
   av = _av()
   number = 0
   try:
-    with av.open(str(opened.path)) as container:
-      stream = container.streams.video[0]
+    with av.open(str(opened.path), metadata_errors="ignore") as container:
+      stream = container.streams.best("video")
       stream.thread_type = "AUTO"
       shape = stream.sample_aspect_ratio
       for frame in container.decode(stream):

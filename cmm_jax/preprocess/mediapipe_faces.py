@@ -184,7 +184,7 @@ def _model_path() -> pathlib.Path:
   if named := os.environ.get(MODEL_VARIABLE):
     path = pathlib.Path(named)
     if not path.is_file():
-      raise FileNotFoundError(
+      raise ModuleNotFoundError(
         f"{MODEL_VARIABLE} names {named!r}, where no file is: give the path of "
         "face_landmarker.task."
       )

@@ -43,7 +43,9 @@ def draw(clip: clips.Clip, thresholds: segment.Thresholds) -> bytes:
   axis.plot(clip.chosen, np.full(len(clip.chosen), -0.2), "k.", ms=2)
   axis.set(ylim=(-0.4, 5.2), xlim=(left, right), xlabel="frame")
   axis.set_title(
-    f"{clip.key}: {clip.source.label}, {clip.units_name}", fontsize=9
+    f"{clip.key}: {clip.source.label}, {clip.units_name}",
+    fontsize=9,
+    parse_math=False,  # a name may hold any sign
   )
   axis.legend(fontsize="x-small", loc="upper right")
   file = io.BytesIO()

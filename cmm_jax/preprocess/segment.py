@@ -6,7 +6,6 @@ the frames that follow. How exactly is ours.
 """
 
 import collections
-import csv
 import dataclasses
 from collections.abc import Sequence
 
@@ -14,6 +13,8 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float, Int
 from scipy import ndimage
+
+from cmm_jax.preprocess import table
 
 
 class NoSmileError(ValueError):
@@ -25,7 +26,7 @@ class Thresholds:
   """What counts as neutral and as a smile; intensities are 0 to 5 (all ours).
 
   Attributes:
-    smoothing: deviation of the Gaussian over time, in seconds.
+    smoothing: deviation of the Gaussian over time, in seconds; 0 for none.
     smile: how far AU12 has to rise above its rest.
     cheeks: how far AU06 has to rise with it; 0 for smiles of any kind.
     neutral: up to this share of its rise a unit is at rest.
@@ -75,33 +76,32 @@ def read(
   Raises:
     ValueError: the columns are others, or a line holds no such part.
   """
-  text = path.read_text(encoding="utf-8-sig")
-  rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
-  wanted = [name, "start", "end"]
-  if [column.strip() for column in rows.fieldnames or ()] != wanted:
-    raise ValueError(
-      f"The columns of {str(path)!r} are {rows.fieldnames}, they have to be "
-      f"{','.join(wanted)}."
-    )
-  parts = collections.defaultdict(list)
-  for number, row in enumerate(rows, start=2):
+  parts = collections.defaultdict(dict)
+  for number, row in table.read(path, (name, "start", "end")):
     try:
       start, end = int(row["start"]), int(row["end"])
-    except (TypeError, ValueError):
+    except ValueError:
       start = end = -1
     if not 0 <= start < end:
       raise ValueError(
-        f"Line {number} of {str(path)!r} is {row}, where two frames were "
-        "expected, counted from 0, the start before the end."
+        f"Line {number} of {str(path)!r} is {','.join(row.values())!r}, where "
+        "two frames were expected, counted from 0, the start before the end."
       )
-    parts[row[name].strip()].append((start, end))
-  return {key: tuple(found) for key, found in parts.items()}
+    if start in parts[row[name]]:
+      raise ValueError(
+        f"Line {number} of {str(path)!r} names a second part of {row[name]!r} "
+        f"that starts at frame {start}: keep one."
+      )
+    parts[row[name]][start] = end
+  return {key: tuple(found.items()) for key, found in parts.items()}
 
 
 def smooth(
   units: Float[np.ndarray, "t 2"], interval: float, smoothing: float
 ) -> Float[np.ndarray, "t 2"]:
   """The units' curves without their tremble; times are in seconds."""
+  if not smoothing:
+    return units.astype(np.float64)
   return ndimage.gaussian_filter1d(
     units.astype(np.float64), smoothing / interval, axis=0, mode="nearest"
   )

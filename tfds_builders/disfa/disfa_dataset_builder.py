@@ -14,7 +14,9 @@ from tfds_builders import face_clips
 
 FRAMES_PER_SECOND = 20.0
 
-_VIDEO = re.compile(r"(left|right)_?video_?(SN\d{3})_comp\.\w+", re.I)
+_VIDEO = re.compile(
+  r"(left|right)_?video_?(SN\d{3})_comp\.(avi|mp4|mov|mkv|mpg)", re.I
+)
 _LANDMARKS = re.compile(r"(?:(SN\d{3})_(\d{4})|l(\d{5}))_lm\.mat", re.I)
 _LABELS = re.compile(r"(SN\d{3})_au0?(6|12)\.txt", re.I)
 
@@ -42,19 +44,21 @@ class Builder(face_clips.VideoBuilder):
     DISFA/ActionUnit_Labels/SN001/SN001_au6.txt, SN001_au12.txt and so on
   """
   BUILDER_CONFIGS = face_clips.sizes(DisfaConfig)
+  SEGMENTS = "disfa_segments.csv"
   THRESHOLDS = {"smile": 1.5, "cheeks": 0.75}
 
   def _sources(self, manual_dir: epath.Path):
     camera = self.builder_config.camera
     if camera not in ("left", "right"):
       raise ValueError(f"No camera {camera!r}; choose left or right.")
+    face_clips.refuse_openface(self.builder_config)
     videos, labels = {}, {}
     for file in _files(manual_dir):
       if match := _VIDEO.fullmatch(file.name):
         if match[1].lower() == camera:
-          videos[match[2].upper()] = file
+          _put(videos, match[2].upper(), file)
       elif match := _LABELS.fullmatch(file.name):
-        labels[match[1].upper(), match[2]] = file
+        _put(labels, (match[1].upper(), match[2]), file)
     if not videos:
       raise FileNotFoundError(
         f"No video in {str(manual_dir)!r} is called like "
@@ -112,11 +116,20 @@ class Builder(face_clips.VideoBuilder):
     return [(cut.start, cut.end) for cut in found]
 
 
+def _put(found, key, file):
+  other = found.setdefault(key, file)
+  if other != file:
+    raise ValueError(
+      f"{file.name!r} is there twice, {str(other)!r} and {str(file)!r}: keep "
+      "one."
+    )
+
+
 def _files(folder):
   """The files below, without the 130,000 of the landmarks."""
   found = []
   for path in sorted(folder.iterdir()):
-    if path.name.startswith(".") or _is_landmarks(path):
+    if path.name.startswith((".", "__MACOSX")) or _is_landmarks(path):
       continue
     found += _files(path) if path.is_dir() else [path]
   return found

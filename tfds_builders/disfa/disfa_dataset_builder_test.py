@@ -109,7 +109,7 @@ def test_a_video_without_labels_is_kept_to_be_listed(layout):
 
 
 def test_a_users_segments_are_all_that_is_taken(layout):
-  (layout / "segments.csv").write_text("subject,start,end\nSN002,7,30\n")
+  (layout / "disfa_segments.csv").write_text("subject,start,end\nSN002,7,30\n")
 
   found = sources(layout)
 
@@ -118,9 +118,21 @@ def test_a_users_segments_are_all_that_is_taken(layout):
 
 
 def test_segments_of_someone_unknown_are_refused(layout):
-  (layout / "segments.csv").write_text("subject,start,end\nSN099,7,30\n")
+  (layout / "disfa_segments.csv").write_text("subject,start,end\nSN099,7,30\n")
 
   with pytest.raises(ValueError, match=r"the subject 'SN099', which is not th"):
+    sources(layout)
+
+
+def test_tables_and_copies_are_not_taken_for_the_video(layout):
+  (layout / "openface").mkdir()
+  (layout / "openface" / "LeftVideoSN001_comp.csv").touch()
+
+  assert sources(layout)["disfa_SN002"].path.suffix == ".AVI"
+  with pytest.raises(ValueError, match="has labels of its own"):
+    sources(layout, openface=str(layout / "openface"))
+  (layout / "LeftVideoSN001_comp.avi").touch()
+  with pytest.raises(ValueError, match=r"is there twice, .*: keep one"):
     sources(layout)
 
 

@@ -42,8 +42,10 @@ class Builder(face_clips.VideoBuilder):
     DISFAPlus/Labels/SN001/<trial>/AU6.txt, AU12.txt
   """
   BUILDER_CONFIGS = face_clips.sizes(DisfaPlusConfig)
+  SEGMENTS = "disfa_plus_segments.csv"
 
   def _sources(self, manual_dir: epath.Path):
+    face_clips.refuse_openface(self.builder_config)
     trials, labels = _trials(manual_dir), _labels(manual_dir)
     if not trials or not labels:
       what = "images" if labels else "labels"
@@ -98,9 +100,12 @@ class Builder(face_clips.VideoBuilder):
       pattern = self.builder_config.trials.lower()
       return fnmatch.fnmatchcase(one[1].lower(), pattern)
     files = [labels.get((*_lower(one), unit)) for unit in ("6", "12")]
-    if None in files:
-      return False
-    au06, au12 = (action_units.read_disfa_plus(file) for file in files)
+    try:
+      au06, au12 = (
+        action_units.read_disfa_plus(file) for file in files if file
+      )
+    except ValueError:
+      return True  # labels are missing or broken: the preparation says so
     rises = au12[min(au12)] == 0 and max(au12.values()) >= 2
     return rises and max(au06.values()) >= 1
 
@@ -126,7 +131,13 @@ def _labels(manual_dir):
   for path in _below(manual_dir, "labels"):
     match = re.fullmatch(r"AU0?(6|12)\.txt", path.name, re.I)
     if match and (subject := _subject(path)):
-      found[(*_lower((subject, path.parent.name)), match[1])] = path
+      key = (*_lower((subject, path.parent.name)), match[1])
+      other = found.setdefault(key, path)
+      if other != path:
+        raise ValueError(
+          f"The labels {path.name!r} of {path.parent.name!r} are there twice: "
+          f"{str(other)!r} and {str(path)!r}; keep one."
+        )
   return found
 
 

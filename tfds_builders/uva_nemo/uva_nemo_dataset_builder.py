@@ -3,14 +3,13 @@
 tfds build tfds_builders/uva_nemo --config 64x64 --data_dir data
 """
 
-import csv
 import dataclasses
 import re
 
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cmm_jax.preprocess import action_units, clip
+from cmm_jax.preprocess import clip, table
 from tfds_builders import face_clips
 
 # The paper's test fold, of ten: 41 subjects with 125 videos.
@@ -54,6 +53,7 @@ class Builder(face_clips.VideoBuilder):
     openface/001_deliberate_smile_2.csv and so on, if you ran OpenFace
   """
   BUILDER_CONFIGS = face_clips.sizes(UvaNemoConfig)
+  SEGMENTS = "uva_nemo_segments.csv"
 
   def _sources(self, manual_dir: epath.Path):
     files = face_clips.files_below(manual_dir)
@@ -77,19 +77,18 @@ class Builder(face_clips.VideoBuilder):
       # Listed, but not there: the preparation says so at its end.
       videos.setdefault(epath.Path(name).stem.lower(), folder / name)
 
-    tables = self._openface(manual_dir)
+    tables = self._openface(manual_dir, {key: key for key in videos})
     parts = self._segments(manual_dir, list(videos))
     test = self._test_subjects(manual_dir, {key[:3] for key in videos})
     splits = {"train": [], "test": []}
     for key, file in sorted(videos.items()):
       subject, word, _ = _VIDEO.fullmatch(file.name).groups()
-      table = tables.get(key)
       source = clip.Source(
         key=key,
         path=file,
         label=_LABELS[word.lower()],
         subject=subject,
-        units=action_units.OpenFaceTable(table) if table else None,
+        units=tables.get(key),
         cuts=parts.get(key),
       )
       splits["test" if subject in test else "train"].append(source)
@@ -97,7 +96,7 @@ class Builder(face_clips.VideoBuilder):
 
   def _test_subjects(self, manual_dir, subjects):
     config = self.builder_config
-    file = epath.Path(config.folds or manual_dir / "folds.csv")
+    file = epath.Path(config.folds or face_clips.child(manual_dir, "folds.csv"))
     if not config.folds and not file.exists():
       if config.test_fold != 10:
         raise FileNotFoundError(
@@ -106,13 +105,8 @@ class Builder(face_clips.VideoBuilder):
           "columns subject,fold."
         )
       return FOLD_10
-    rows = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
-    if [name.strip() for name in rows.fieldnames or ()] != ["subject", "fold"]:
-      raise ValueError(
-        f"The columns of {str(file)!r} are {rows.fieldnames}, they have to be "
-        "subject,fold."
-      )
-    folds = {r["subject"].strip().zfill(3): r["fold"].strip() for r in rows}
+    rows = table.read(file, ("subject", "fold"))
+    folds = {row["subject"].zfill(3): row["fold"] for _, row in rows}
     without = sorted(subjects - folds.keys())
     if without:
       raise ValueError(
@@ -133,9 +127,9 @@ def _listed(files):
   for file in files:
     if not re.search(r"file_?details\.txt$", file.name, re.I):
       continue
-    lines = file.read_bytes().decode("utf-8", "replace").splitlines()
+    lines = file.read_bytes().decode("utf-8-sig", "replace").splitlines()
     for number, line in enumerate(lines, start=1):
-      fields = [field.strip() for field in line.split("\t")]
+      fields = [field.strip() for field in line.rstrip().split("\t")]
       name = fields[0]
       if not name.lower().endswith(".mp4"):
         continue  # a header; there are four or five lines of it

@@ -80,9 +80,9 @@ def test_videos_are_split_and_labelled_by_their_names(layout):
 
 def test_openfaces_tables_and_chosen_parts_are_found(layout):
   folder = layout("003_deliberate_smile_7.mp4", "004_spontaneous_smile_2.mp4")
-  (folder / "openface").mkdir()
-  (folder / "openface" / "003_DELIBERATE_smile_7.csv").touch()
-  (folder / "segments.csv").write_text(
+  (folder / "OpenFace" / "processed").mkdir(parents=True)
+  (folder / "OpenFace" / "processed" / "003_DELIBERATE_smile_7.csv").touch()
+  (folder / "uva_nemo_segments.csv").write_text(
     "clip,start,end\n004_spontaneous_smile_2,5,60\n"
   )
 
@@ -95,13 +95,22 @@ def test_openfaces_tables_and_chosen_parts_are_found(layout):
     sources(folder, openface=str(folder / "elsewhere"))
 
 
+def test_tables_of_which_none_fits_a_video_are_not_passed_over(layout):
+  folder = layout("003_deliberate_smile_7.mp4")
+  (folder / "openface").mkdir()
+  (folder / "openface" / "smile.csv").touch()
+
+  with pytest.raises(FileNotFoundError, match=r"None of the 1 tables .*'smile"):
+    sources(folder)
+
+
 @pytest.mark.parametrize("headers", [0, 4, 5])
 def test_videos_in_the_details_that_are_not_there_are_kept_to_be_listed(
   layout, headers
 ):
   folder = layout("003_deliberate_smile_7.mp4")
-  lines = ["header\tline"] * headers
-  lines += ["003_deliberate_smile_7.mp4\t3\tmale\t20\tdeliberate"]
+  lines = ["\ufeffheader\tline"] * headers
+  lines += ["003_deliberate_smile_7.mp4\t3\tmale\t20\tdeliberate\t"]
   lines += ["005_spontaneous_smile_1.mp4\t5\tmale\t20\tspontaneous"]
   (folder / "UvA-NEMO_Smile_Database_File_Details.txt").write_text(
     "\n".join(lines)

@@ -4,14 +4,13 @@ tfds build tfds_builders/video_folder --config 64x64 --data_dir data \
   --manual_dir my_videos
 """
 
-import csv
 import dataclasses
 import re
 
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cmm_jax.preprocess import action_units, clip, photo
+from cmm_jax.preprocess import clip, photo, table
 from tfds_builders import face_clips
 
 _SUFFIXES = (
@@ -70,7 +69,9 @@ class Builder(face_clips.VideoBuilder):
     subjects = _subjects(manual_dir, videos)
     keys = {one: f"{one[0]}_{one[1]}" for one in videos}
     parts = self._segments(manual_dir, list(keys.values()))
-    tables = self._openface(manual_dir)
+    tables = self._openface(
+      manual_dir, {key: f"{one[0]}/{one[1]}" for one, key in keys.items()}
+    )
     if len(set(subjects.values())) >= 3:
       splits = self._split_by_lot(list(set(subjects.values())))
       test = {one for one in videos if subjects[one] in splits["test"]}
@@ -79,16 +80,14 @@ class Builder(face_clips.VideoBuilder):
       test = {one for one in videos if keys[one] in splits["test"]}
     sources = {"train": [], "test": []}
     for one, file in sorted(videos.items()):
-      label, stem = one
-      table = tables.get(f"{label}/{stem}".lower()) or tables.get(stem.lower())
       sources["test" if one in test else "train"].append(
         clip.Source(
           key=keys[one],
           path=file,
-          label=label,
+          label=one[0],
           subject=subjects[one],
           frames_per_second=self.builder_config.frames_per_second,
-          units=action_units.OpenFaceTable(table) if table else None,
+          units=tables.get(keys[one]),
           cuts=parts.get(keys[one]),
         )
       )
@@ -99,13 +98,17 @@ def _videos(manual_dir):
   """(label, name without its ending) -> the file or the folder of frames."""
   found = {}
   for folder in sorted(manual_dir.iterdir()):
-    if not folder.is_dir() or folder.name.startswith((".", "openface")):
+    if not folder.is_dir() or _is_no_label(folder):
       continue
     for path in sorted(folder.iterdir()):
       if path.name.startswith("."):
         continue
       if path.is_dir():
-        inside = (file.suffix.lower() for file in path.iterdir())
+        inside = (
+          file.suffix.lower()
+          for file in path.iterdir()
+          if not file.name.startswith(".")
+        )
         name, usable = path.name, any(s in photo.SUFFIXES for s in inside)
       else:
         name, usable = path.stem, path.suffix.lower() in _SUFFIXES
@@ -119,18 +122,17 @@ def _videos(manual_dir):
   return found
 
 
+def _is_no_label(folder):
+  return folder.name.lower().startswith((".", "__macosx", "openface"))
+
+
 def _subjects(manual_dir, videos):
   """Who is seen: by subjects.csv, else by what a name begins with."""
-  file = manual_dir / "subjects.csv"
+  file = face_clips.child(manual_dir, "subjects.csv")
   if not file.exists():
     return {one: re.split(r"[_\-. ]", one[1])[0] for one in videos}
-  rows = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
-  if [name.strip() for name in rows.fieldnames or ()] != ["video", "subject"]:
-    raise ValueError(
-      f"The columns of {str(file)!r} are {rows.fieldnames}, they have to be "
-      "video,subject."
-    )
-  known = {row["video"].strip(): row["subject"].strip() for row in rows}
+  rows = table.read(file, ("video", "subject"))
+  known = {row["video"]: row["subject"] for _, row in rows}
   subjects = {}
   for label, stem in videos:
     names = (f"{label}/{videos[label, stem].name}", f"{label}/{stem}")

@@ -53,7 +53,8 @@ def test_folders_are_labels_and_names_begin_with_subjects(tmp_path):
     "sad/c_2.MOV",
     "glad/d-3/0001.jpg",
     "glad/notes.txt",
-    "openface/sad/a_1.csv",
+    "OpenFace/sad/a_1.csv",
+    "__MACOSX/sad/._a_1.mp4",
   )
 
   builder, splits = sources(folder)
@@ -110,14 +111,49 @@ def test_two_videos_of_one_name_are_refused(tmp_path):
     sources(tmp_path)
 
 
-def test_a_threshold_that_does_not_exist_is_named(tmp_path):
-  builder = folders.Builder(
-    data_dir=tmp_path,
-    config=folders.VideoFolderConfig(name="tiny", thresholds={"grin": 1}),
+def test_a_table_that_fits_two_videos_is_refused(tmp_path):
+  fill(tmp_path, "glad/a_1.mp4", "sad/a_1.mp4", "openface/a_1.csv")
+
+  with pytest.raises(ValueError, match="fits glad_a_1 and sad_a_1"):
+    sources(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("settings", "says"),
+  [
+    ({"thresholds": {"grin": 1}}, "'grin'; there are smoothing, smile"),
+    ({"thresholds": {"smile": "1"}}, "'smile' is '1': give a number"),
+    ({"size": "96"}, "size of the config is '96'"),
+    ({"size": 0}, "size 0.* at least 16"),
+    ({"bad_share": "0.3"}, "bad_share of the config is '0.3'"),
+    ({"bad_share": 3}, "bad_share 3"),
+  ],
+)
+def test_a_config_that_cannot_be_says_so_before_any_work(settings, says):
+  with pytest.raises(ValueError, match=says):
+    folders.VideoFolderConfig(name="mine", **settings)
+
+
+def build(data_dir, manual_dir, **settings):
+  config = folders.VideoFolderConfig(name="mine", workers=1, **settings)
+  builder = folders.Builder(data_dir=data_dir, config=config)
+  builder.download_and_prepare(
+    download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
   )
 
-  with pytest.raises(ValueError, match="'grin'; there are smoothing, smile"):
-    builder._settings()
+
+def test_two_videos_of_one_key_are_refused(tmp_path):
+  fill(tmp_path / "in", "smile/a_b.mp4", "smile_a/b.mov", "sad/c.mp4")
+
+  with pytest.raises(ValueError, match="both be called 'smile_a_b'"):
+    build(tmp_path / "data", tmp_path / "in")
+
+
+def test_a_build_without_any_clip_says_why(tmp_path, capsys):
+  fill(tmp_path / "in", "sad/a_1.mp4", "sad/b_1.mp4", "sad/c_1.mp4")
+
+  with pytest.raises(ValueError, match=r"(?s)2 of 3 clips .* is empty"):
+    build(tmp_path / "data", tmp_path / "in")
 
 
 if __name__ == "__main__":
