@@ -23,6 +23,7 @@ ORDER = (
   ("checkpoints", "monitor"),
   ("train",),
   ("generate", "metrics"),
+  ("study",),
   ("evaluate",),
   ("figures",),
   ("report",),
