@@ -10,6 +10,7 @@ writes its tables to `<workdir>/evaluation/`.
 
 import argparse
 import pathlib
+import sqlite3
 import sys
 from collections.abc import Sequence
 
@@ -25,7 +26,7 @@ def main(args: Sequence[str] | None = None) -> None:
   asked = _parser().parse_args(args)
   try:
     asked.run(asked)
-  except (OSError, ValueError, ModuleNotFoundError) as error:
+  except (OSError, ValueError, ModuleNotFoundError, sqlite3.Error) as error:
     sys.exit(f"error: {error}")
 
 

@@ -192,9 +192,8 @@ class Store:
       for name in copied:
         (self.videos / name).unlink(missing_ok=True)
       raise
-    for file in self.videos.iterdir():
-      if file.name not in set(copied):
-        file.unlink()
+    for name in {file.name for file in self.videos.iterdir()} - set(copied):
+      (self.videos / name).unlink()
 
   def _refuse_if_answered(self):
     if answers := len(self.answers()):

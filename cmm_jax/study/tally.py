@@ -130,11 +130,8 @@ def to_markdown(counts: Mapping) -> str:
   lines = ["# User study: which video looks more realistic?", ""]
   for name, comparison in counts["comparisons"].items():
     columns = _columns(comparison)
-    paper = {
-      label: shares
-      for label, shares in _PAPER.get(name, {}).items()
-      if label in comparison["labels"]
-    }
+    theirs = _PAPER.get(name, {})
+    paper = {label: theirs[label] for label, _ in columns if label in theirs}
     heads = [f"{label} ({cell['answers']} answers)" for label, cell in columns]
     heads += [f"paper\\*: {label}" for label in paper]
     lines += [
