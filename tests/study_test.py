@@ -774,6 +774,12 @@ def test_a_study_in_a_browser_from_its_videos_to_its_table(tmp_path, capsys):
   def press(chrome, key):
     webdriver.ActionChains(chrome).send_keys(key).perform()
 
+  def prefer_motion(chrome, wish):
+    feature = {"name": "prefers-reduced-motion", "value": wish}
+    chrome.execute_cdp_cmd(
+      "Emulation.setEmulatedMedia", {"features": [feature]}
+    )
+
   keys = webdriver.Keys
   with serving(tmp_path, 1) as (_, (link,)):
     with browser(tmp_path / "first") as chrome:
@@ -782,13 +788,16 @@ def test_a_study_in_a_browser_from_its_videos_to_its_table(tmp_path, capsys):
       start.click()  # without consent nothing happens
       assert "I agree" in chrome.page_source
       chrome.find_element(By.NAME, "consent").click()
+      prefer_motion(chrome, "reduce")  # the first pair waits for Play
       start.click()
-      # No answer before both were seen: they have just begun.
+      # No answer before both were seen.
       left = chrome.find_element(By.CSS_SELECTOR, "[value=left]")
       assert not left.is_enabled()
       press(chrome, keys.ARROW_LEFT)
+      chrome.find_element(By.ID, "pause").click()
       pair(chrome, 1)
       assert study.answers() == []
+      prefer_motion(chrome, "no-preference")
       left.click()
       pair(chrome, 2)
       press(chrome, keys.ARROW_DOWN)

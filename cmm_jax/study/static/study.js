@@ -29,6 +29,10 @@ async function round() {
   try {
     // The first play loads a video, also where loading waits for that.
     await Promise.all(videos.map((video) => video.play()));
+    if (!playing) {
+      stop();
+      return;
+    }
     for (const video of videos) video.currentTime = 0;
     await Promise.all(videos.map((video) => video.play()));
   } catch (error) {
@@ -57,6 +61,7 @@ for (const video of videos) {
   video.addEventListener("ended", () => {
     if (!videos.every((other) => other.ended)) return;
     choices.disabled = false;
+    clearTimeout(timer); // when both end at once, both come here
     if (playing) timer = setTimeout(round, GAP);
   });
   video.addEventListener("error", complain);
