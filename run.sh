@@ -65,7 +65,8 @@ case "${1:-main}" in
   test)
     setup
     say "tests"
-    $python -m pytest "${@:2}"
+    # Two at a time: most of a test is one core's work, and each takes 3 GB.
+    $python -m pytest -n 2 --dist loadfile "${@:2}"
     ;;
   setup)
     setup

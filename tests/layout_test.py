@@ -23,7 +23,7 @@ ORDER = (
   ("checkpoints", "monitor"),
   ("train",),
   ("generate", "metrics"),
-  ("comparison",),
+  ("comparison", "study"),
   ("figures", "tables"),
   ("evaluate",),
   ("report",),
