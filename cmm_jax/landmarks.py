@@ -45,9 +45,6 @@ MIRROR = np.array(
   ]
 )
 
-# The drawing is made this many times larger, then averaged. Odd, for Pillow
-# centres a line only if it is an odd number of pixels wide.
-
 
 def _pieces(*lines):
   """The ends of the lines' pieces, as two arrays of point numbers."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cmm_jax.preprocess import segment
 
-EXACT = segment.Thresholds(smoothing=1e-3)
+EXACT = segment.Thresholds(smoothing=0)
 INTERVAL = 0.02
 
 
@@ -98,7 +98,7 @@ def test_whole_numbers_as_people_label_them_are_cut_too():
 def test_a_video_without_a_smile_says_why(au06, au12, thresholds, reason):
   if reason.startswith("does"):
     au12 = np.r_[np.full(80, 4.0), np.zeros(20)]  # it ends neutral
-  thresholds = segment.Thresholds(smoothing=1e-3, **thresholds)
+  thresholds = segment.Thresholds(smoothing=0, **thresholds)
 
   with pytest.raises(segment.NoSmileError, match=reason):
     segment.find(units(np.full(100, au06), au12), INTERVAL, thresholds)

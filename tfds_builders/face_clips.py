@@ -1,5 +1,6 @@
 """What the builders of face clips share: features, bytes, preparation."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -153,9 +154,9 @@ class VideoBuilder(ClipBuilder, skip_registration=True):
   THRESHOLDS: Mapping[str, float] = {}  # where they differ from the default
   SEGMENTS = "segments.csv"  # the table of parts that somebody chose
 
+  @abc.abstractmethod
   def _sources(self, manual_dir: epath.Path) -> dict[str, list[clip.Source]]:
     """The videos of each split."""
-    raise NotImplementedError
 
   def _split_by_lot(self, names: Sequence[str]) -> dict[str, set[str]]:
     """Two thirds of some names for training, a third for the test, seeded."""

@@ -120,7 +120,7 @@ def _film_to(film, width, height, face_side, write):
 
 
 def _true_cuts(units):
-  exact = dataclasses.replace(segment.DEFAULT, smoothing=1e-3)
+  exact = dataclasses.replace(segment.DEFAULT, smoothing=0)
   try:
     cuts = segment.find(units, 0.04, exact)
   except segment.NoSmileError:

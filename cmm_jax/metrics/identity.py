@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from cmm_jax.metrics import weights
+from cmm_jax.preprocess import faces
 
 _CHIP = 150  # pixels, what the network sees
 _MARGIN = 0.25  # around the face, as dlib trained it
@@ -37,7 +38,7 @@ class Recogniser:
       "models/dlib_face_recognition_resnet_model_v1.dat",
       "face_recognition_models==0.3.0",
     )
-    return _dlib().face_recognition_model_v1(str(path))
+    return faces.load_dlib().face_recognition_model_v1(str(path))
 
   def __call__(
     self,
@@ -105,7 +106,7 @@ def _chip(frame, points):
       "The landmarks of a frame lie in one place, which shows no face: give "
       "those of its face, in pixels."
     )
-  dlib = _dlib()
+  dlib = faces.load_dlib()
   height, width, _ = frame.shape
   scale = max(1.0, _FACE_SIDE / extent)
   size = round(scale * width), round(scale * height)
@@ -116,16 +117,3 @@ def _chip(frame, points):
   parts = [dlib.point(*map(int, place)) for place in np.rint(places)]
   shape = dlib.full_object_detection(dlib.rectangle(0, 0, *size), parts)
   return dlib.get_face_chip(larger, shape, size=_CHIP, padding=_MARGIN)
-
-
-@functools.cache
-def _dlib():
-  """The module, imported when a face is first looked at."""
-  try:
-    import dlib
-  except ImportError as error:
-    raise ModuleNotFoundError(
-      "Faces are recognised with dlib, which is not installed: "
-      "pip install dlib-bin (or dlib, which compiles for minutes)."
-    ) from error
-  return dlib

@@ -196,8 +196,8 @@ def prepare(
     source: the video.
     settings: how.
     seen_before: a file that keeps what the slow part found, the faces, and is
-      written; with it the same video is prepared anew in a fraction of the
-      time, whatever the settings but the finder.
+      written. With it the same cuts take a fraction of the time, and so do
+      others where the units are estimated; it never changes a clip.
 
   Raises:
     ValueError: the video, its labels or its face cannot be used, or it holds no

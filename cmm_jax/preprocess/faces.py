@@ -102,11 +102,11 @@ class Finder:
 
   @functools.cached_property
   def _detector(self):
-    return _dlib().get_frontal_face_detector()
+    return load_dlib().get_frontal_face_detector()
 
   @functools.cached_property
   def _predictor(self):
-    return _dlib().shape_predictor(str(_model_path()))
+    return load_dlib().shape_predictor(str(_model_path()))
 
   def find(
     self, picture: UInt8[np.ndarray, "h w 3"], near: Face | None = None
@@ -176,7 +176,7 @@ class Finder:
     )
     corners = np.array([[left, top], [right, bottom]])
     corners = np.rint(view.shown_at(corners)).astype(int).ravel().tolist()
-    shape = self._predictor(view.pixels, _dlib().rectangle(*corners))
+    shape = self._predictor(view.pixels, load_dlib().rectangle(*corners))
     points = np.array([(point.x, point.y) for point in shape.parts()])
     return view.places(points).astype(np.float32)
 
@@ -275,13 +275,17 @@ def _view(picture, region, scale):
 
 
 @functools.cache
-def _dlib():
-  """The module, imported when a face is first looked for."""
+def load_dlib():
+  """The module, imported when a face is first looked at.
+
+  Raises:
+    ModuleNotFoundError: it is not installed.
+  """
   try:
     import dlib
   except ImportError as error:
     raise ModuleNotFoundError(
-      "Faces are found with dlib, which is not installed: "
+      "Faces are found and recognised with dlib, which is not installed: "
       "pip install dlib-bin (or dlib, which compiles for minutes)."
     ) from error
   return dlib
