@@ -1,32 +1,52 @@
-"""CMM-Net beside what the paper compares it with, on the same held-out clips.
+"""The models side by side, on the same held-out clips.
 
 What tables 1 and 3 and figure 8 are made of, and what later papers report
-beside them: the identity's distance (AED), rank-1 and FID.
+beside them: the identity's distance (AED), rank-1, FID and LPIPS; how far
+landmarks and action units are from the clip's own; whether the label is obeyed.
 """
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from cmm_jax.held_out import ORIGINALS, SMILE, HeldOut
 from cmm_jax.metrics import (
   bootstrap,
   classifiers,
   identity,
   inception,
   intensities,
+  obedience,
+  perceptual,
   similarity,
 )
 
-ORIGINALS, STILL = "originals", "neutral_repeated"
-
-_SMILE = slice(-8, None)  # frames
 # Of each clip so many frames, evenly spaced, are shown to the slow networks: to
 # the classifier, and to the face recogniser (which takes 0.13 s for each).
 _CLASSIFIED, _RECOGNISED = 8, 3
+POINTS_EVERY = 2  # frames of which the points are read, for time
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Readings:
+  """What instruments read from each model's videos.
+
+  Attributes:
+    units: model -> AU06 and AU12 of every frame.
+    points: model -> the 68 points of every `POINTS_EVERY`th frame, in pixels.
+    taught: true training clips' movement curves and labels, read alike, which
+      the judge of labels learns from.
+    source: what has read the units.
+  """
+
+  units: Mapping[str, Float[np.ndarray, "n t 2"]]
+  points: Mapping[str, Float[np.ndarray, "n s 68 2"]]
+  taught: obedience.Labelled
+  source: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,95 +54,139 @@ class Comparison:
   """Models side by side.
 
   Attributes:
-    table: model -> label -> metric -> mean, low, high, clips. `low` and `high`
-      bound 95 % of the resampled means; they are None where a metric is one
-      number for all clips together.
+    table: with, of what is one value per clip, the mean and its bootstrap
+      interval; of what is one number for all clips, its jackknife interval.
     curves: label -> model -> the mean curve of AU06 and AU12 [t, 2], smoothed.
     network: what saw the pictures for IS and FID.
+    units_from: what has read the action units.
+    chance: label obedience of always naming the commonest label.
   """
 
-  table: dict[str, dict[str, dict[str, dict[str, Any]]]]
+  table: bootstrap.Table
   curves: dict[str, dict[str, list[list[float]]]]
   network: str
+  units_from: str
+  chance: float
 
 
 def compare(
-  videos: Mapping[str, UInt8[np.ndarray, "n t h w 3"]],
-  units: Mapping[str, Float[np.ndarray, "n t 2"]],
-  clips: Sequence[Mapping[str, Any]],
-  labels: Sequence[str],
-  classifier: classifiers.Classifier,
+  held_out: HeldOut, readings: Readings, classifier: classifiers.Classifier
 ) -> Comparison:
-  """Measures every model against the originals.
-
-  Args:
-    videos: model -> frames, one video for each clip; `ORIGINALS` among them.
-    units: model -> AU06 and AU12 as one instrument reads them.
-    clips: the held-out examples.
-    labels: names of their labels.
-    classifier: for IS and FID.
-  """
-  people = _Identities(clips)
-  table: dict = {model: {} for model in videos}
-  curves: dict = {}
-  for number, label in enumerate(labels):
-    chosen = [i for i, c in enumerate(clips) if c["label"] == number]
-    if not chosen:
-      continue
-    true = videos[ORIGINALS][chosen]
-    true_seen = _seen(classifier, true)
-    true_score = _score(true_seen)
-    curves[label] = {}
-    for model, every in videos.items():
-      frames = every[chosen]
-      values = people.measure(frames, chosen)
-      row = {}
-      if model != ORIGINALS:
-        pairs = list(zip(frames, true, strict=True))
-        values |= {
-          "ssim": [similarity.ssim(a, b) for a, b in pairs],
-          "ssim_smile": [
-            similarity.ssim(a[_SMILE], b[_SMILE]) for a, b in pairs
-          ],
-        }
-      else:
-        del values["aed"]  # to itself
-      for metric, found in values.items():
-        found = np.array(found, np.float64)
-        kept = found[np.isfinite(found)]  # rank-1 needs another clip of someone
-        if len(kept):
-          row[metric] = dataclasses.asdict(
-            bootstrap.mean_over_clips(kept, f"{metric} of {model}, {label}")
-          )
-      seen = true_seen if model == ORIGINALS else _seen(classifier, frames)
-      score = _score(seen)
-      together = {"inception_score": score.mean}
-      if model != ORIGINALS:
-        together |= {
-          "delta_is": inception.score_distance(score, true_score).value,
-          "fid": inception.fid(seen, true_seen).value,
-        }
-        far = intensities.curve_distance(
-          units[model][chosen], units[ORIGINALS][chosen]
-        )
-        together |= {"au06_distance": far[0], "au12_distance": far[1]}
-      for metric, value in together.items():
-        row[metric] = {
-          "mean": float(value),
-          "low": None,
-          "high": None,
-          "clips": len(chosen),
-        }
+  """Measures every model against the originals."""
+  videos, clips = held_out.videos, held_out.clips
+  people, lpips = _Identities(clips), perceptual.Lpips()
+  true = videos[ORIGINALS]
+  true_seen = _seen(classifier, true)
+  obeyed, chance = _obedience(held_out, readings)
+  table: bootstrap.Table = {model: {} for model in readings.units}
+  curves: dict = {label: {} for label in held_out.of_labels()}
+  for model in table:
+    frames = videos[model]
+    values = people.measure(frames)
+    values["agreement"] = obeyed[model]
+    values |= _gaps_to_truth(model, clips, readings)
+    if model != ORIGINALS:
+      pairs = list(zip(frames, true, strict=True))
+      values["ssim"] = [similarity.ssim(a, b) for a, b in pairs]
+      values["ssim_smile"] = [
+        similarity.ssim(a[SMILE], b[SMILE]) for a, b in pairs
+      ]
+      values["lpips"] = [lpips(a[SMILE], b[SMILE]) for a, b in pairs]
+    else:
+      del values["aed"]  # to itself
+    seen = _seen(classifier, frames)
+    for label, chosen in held_out.of_labels().items():
+      row = bootstrap.means(
+        {m: np.asarray(v)[chosen] for m, v in values.items()},
+        f"{model}, {label}",
+      )
+      row |= _together(
+        model, seen[chosen], true_seen[chosen], readings, np.array(chosen)
+      )
       table[model][label] = row
-      curve = intensities.mean_curve(units[model][chosen])
+      curve = intensities.mean_curve(readings.units[model][chosen])
       curves[label][model] = curve.tolist()
-  return Comparison(table, curves, classifier.name)
+  return Comparison(table, curves, classifier.name, readings.source, chance)
+
+
+def _together(model, seen, true_seen, readings, chosen):
+  """What is one number for all clips of a label."""
+
+  def of(pictures, some):
+    return _score(pictures, some).mean
+
+  def curves(unit):
+    return lambda some: intensities.curve_distance(
+      readings.units[model][chosen[some]],
+      readings.units[ORIGINALS][chosen[some]],
+    )[unit]
+
+  statistics: dict[str, tuple[Callable, float]] = {
+    "inception_score": (lambda some: of(seen, some), 1.0)
+  }
+  if model != ORIGINALS:
+    statistics |= {
+      "delta_is": (
+        lambda some: (
+          inception.score_distance(
+            _score(seen, some), _score(true_seen, some)
+          ).value
+        ),
+        0.0,
+      ),
+      "fid": (
+        lambda some: (
+          inception.fid(_flat(seen, some), _flat(true_seen, some)).value
+        ),
+        0.0,
+      ),
+      "au06_distance": (curves(0), 0.0),
+      "au12_distance": (curves(1), 0.0),
+    }
+  return {
+    metric: bootstrap.number_of_clips(statistic, len(chosen), least)
+    for metric, (statistic, least) in statistics.items()
+  }
+
+
+def _obedience(held_out, readings):
+  """1 for each clip that a judge names by its label, else 0, by model; and what
+  always naming the commonest label would give."""
+  labels = np.array([clip["label"] for clip in held_out.clips])
+
+  def moved(model):
+    units = readings.units[model][:, ::POINTS_EVERY]
+    curves = obedience.movement_curves(readings.points[model], units)
+    return obedience.Labelled(curves, labels)
+
+  true, named = moved(ORIGINALS), {}
+  for model in readings.points:
+    found = obedience.obedience(readings.taught, true, moved(model))
+    named[model] = found.generated
+  return named, found.chance
+
+
+def _gaps_to_truth(model, clips, readings):
+  """How far what is read lies from the clip's own points and units, by clip."""
+  size = clips[0]["frames"].shape[1]
+  found = collections.defaultdict(list)
+  for clip, points, units in zip(
+    clips, readings.points[model], readings.units[model], strict=True
+  ):
+    true = clip["landmarks"][::POINTS_EVERY]
+    inside = ((true > 0) & (true < size - 1)).all(axis=-1)
+    gaps = np.linalg.norm(points - true, axis=-1)
+    found["landmark_error"].append(gaps[inside].mean())
+    wrong = np.abs(units - clip["action_units"]).mean(axis=0)
+    found["au06_error"].append(wrong[0])
+    found["au12_error"].append(wrong[1])
+  return dict(found)
 
 
 class _Identities:
   """Whether generated clips keep the person of their true ones."""
 
-  def __init__(self, clips):
+  def __init__(self, clips: Sequence[Mapping[str, Any]]):
     self._clips = clips
     self._see = identity.Recogniser()
     self._true = [
@@ -131,15 +195,15 @@ class _Identities:
     # Each person's neutral faces: what nobody generated has to look like.
     self._neutral = [found[0] for found in self._true]
 
-  def measure(self, frames, chosen):
-    """AED and rank-1 of each of the chosen clips' videos."""
+  def measure(
+    self, videos: UInt8[np.ndarray, "n t h w 3"]
+  ) -> dict[str, list[float]]:
+    """AED and rank-1 of each clip's video."""
     found = collections.defaultdict(list)
-    for video, i in zip(frames, chosen, strict=True):
+    for i, (video, clip) in enumerate(zip(videos, self._clips, strict=True)):
       # The neutral frame's points serve all: the faces are aligned, and those
       # of a baseline have no landmarks of their own.
-      points = np.broadcast_to(
-        self._clips[i]["landmarks"][:1], self._clips[i]["landmarks"].shape
-      )
+      points = np.broadcast_to(clip["landmarks"][:1], clip["landmarks"].shape)
       seen = self._embed(video, points)[1:]
       found["aed"].append(
         identity.average_embedding_distance(seen, self._true[i][1:])
@@ -166,13 +230,43 @@ class _Identities:
     return self._see(frames[at], points[at])
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _SeenClips:
+  """What a classifier says of some frames of each clip."""
+
+  network: str
+  probabilities: Float[np.ndarray, "n s k"]
+  features: Float[np.ndarray, "n s d"]
+
+  def __getitem__(self, chosen):
+    return _SeenClips(
+      self.network, self.probabilities[chosen], self.features[chosen]
+    )
+
+
 def _seen(classifier, frames):
-  """What the classifier says of some frames of each video."""
   at = np.rint(np.linspace(0, frames.shape[1] - 1, _CLASSIFIED)).astype(int)
-  return classifier(frames[:, at].reshape(-1, *frames.shape[2:]))
+  seen = classifier(frames[:, at].reshape(-1, *frames.shape[2:]))
+  shape = len(frames), _CLASSIFIED, -1
+  return _SeenClips(
+    seen.network,
+    seen.probabilities.reshape(shape),
+    seen.features.reshape(shape),
+  )
 
 
-def _score(seen):
+def _flat(seen, some):
+  """The pictures of some clips as one set."""
+  some = seen[some]
+  return classifiers.Predictions(
+    some.network,
+    some.probabilities.reshape(-1, some.probabilities.shape[-1]),
+    some.features.reshape(-1, some.features.shape[-1]),
+  )
+
+
+def _score(seen, some):
+  pictures = _flat(seen, some)
   return inception.inception_score(
-    seen, splits=min(10, len(seen.probabilities))
+    pictures, splits=min(10, len(pictures.probabilities))
   )

@@ -3,22 +3,29 @@
 python -m cmm_jax.evaluate --workdir=runs/quick
 
 Prints the paper's tables for whatever has been trained there and writes, to
-`<workdir>/evaluation/`, `tables.md`, `tables.tex`, `metrics.json`, the figures,
-and the videos of every model (for OpenFace, and for the user study).
+`<workdir>/evaluation/`:
+
+  tables.md, tables.tex   the tables
+  metrics.json            model -> label -> metric -> mean, low, high, clips
+  details.json            curves, the instruments' errors, what has measured
+  *.png                   figures 4 to 8, and diversity against fidelity
+  videos/                 of every model (for OpenFace, and for the user study)
+
+Action units are read by a network of the run. To have OpenFace read them, as
+the paper does, run its FeatureExtraction over the videos, put the tables of
+videos/<model>/<clip>.mp4 at FOLDER/<model>/<clip>.csv, and give
+--openface=FOLDER.
 """
 
-import collections
 import dataclasses
 import json
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import numpy as np
 from absl import app, flags
-from jaxtyping import UInt8
+from etils import epath
 
 from cmm_jax import (
   backend,
@@ -26,13 +33,15 @@ from cmm_jax import (
   comparison,
   data,
   figures,
-  landmarks,
-  phases,
+  held_out,
   tables,
+  variety,
   video,
 )
-from cmm_jax.generate import FRAMES_PER_SECOND, WORKDIR, Generator, Smiles
-from cmm_jax.metrics import classifiers, diversity, reading, similarity
+from cmm_jax.generate import FRAMES_PER_SECOND, WORKDIR, Generator
+from cmm_jax.held_out import HeldOut
+from cmm_jax.metrics import classifiers, face_points, obedience, reading
+from cmm_jax.preprocess import action_units, decode
 
 _INCEPTION = flags.DEFINE_string(
   "inception_v3",
@@ -40,302 +49,216 @@ _INCEPTION = flags.DEFINE_string(
   "torchvision's inception_v3 state dict, for IS and FID; without it, "
   "EfficientNet-Lite0 sees the pictures.",
 )
+_OPENFACE = flags.DEFINE_string(
+  "openface",
+  None,
+  "A folder of OpenFace's tables of the videos that this command has written; "
+  "without it, the run's own network reads the action units.",
+)
 
-START, SMILE = slice(0, 4), slice(-8, None)  # frames: the neutral, the smile
-_AT_ONCE = 8  # clips generated in one call
 _ENLARGED = 4  # so that OpenFace and people see something of 64 pixels
+_MOST_TAUGHT = 240  # training clips that the judge of labels learns from
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured:
-  """What was measured, and the pictures it was measured on.
-
-  Attributes:
-    table: label -> quantity -> number.
-    curves: label -> model -> mean over clips [t, 2] of AU06 and AU12.
-    readers: the instruments' errors on true pictures.
-    clips: the held-out clips, in the order of `smiles`.
-    smiles: generated from their first frames, by form of the modes.
-    labels: the names of all labels.
-  """
-
-  table: dict[str, dict[str, float]]
-  curves: dict[str, dict[str, list[list[float]]]]
-  readers: dict[str, float]
-  clips: list[dict[str, Any]]
-  smiles: dict[str, Smiles]
-  labels: list[str]
+def compared_models(models: Sequence[str]) -> list[str]:
+  """Those that stand side by side in the paper's tables: no other forms of the
+  modes' losses, whose conditional sequence is nearly the same."""
+  return [m for m in models if not m.startswith("cmm_net_")]
 
 
-def measure(workdir: str, split: str = "test") -> Measured:
-  """Generates from each held-out clip's first frame and measures the result.
+def read(
+  workdir: str,
+  held: HeldOut,
+  reader: reading.Reader,
+  openface: str | None = None,
+) -> comparison.Readings:
+  """Reads points and action units from every compared model's videos.
+
+  Args:
+    workdir: of the run.
+    held: the clips and the models' smiles.
+    reader: the run's.
+    openface: a folder of OpenFace's tables, or None.
 
   Raises:
-    FileNotFoundError: the run or its data is missing.
+    FileNotFoundError, ValueError: a table is missing or cannot be used.
   """
-  config, labels = checkpoints.read_config(workdir)
-  source = data.Clips(config.data.data_dir, config.data.name, split)
-  clips = [source[i] for i in range(len(source))]
-  forms = {"modes": "cmm_net"}
-  if config.compare_as_printed:
-    forms["modes_as_printed"] = "cmm_net_as_printed"
-  smiles = {
-    form: _generate_all(Generator(workdir, model), clips)
-    for form, model in forms.items()
-  }
-  reader = reading.Reader(workdir)
-
-  draw = jax.jit(landmarks.draw, static_argnums=1)
-  size = config.data.image_size
-  truth = np.stack(
-    [np.rint(255 * np.asarray(draw(c["landmarks"], size))) for c in clips]
-  ).astype(np.uint8)
-  true_points = reader.points(truth)
-  frames = np.stack([c["frames"] for c in clips])
-  units = reader.action_units(frames, frames[:, 0])
-  read = {name: reader.points(s.drawings) for name, s in smiles.items()}
-  main = smiles["modes"]
-  generated_units = reader.action_units(
-    main.frames,
-    np.repeat(frames[:, :1], main.frames.shape[1], axis=1),
+  see = face_points.FacePoints()
+  every = comparison.POINTS_EVERY
+  units, points = {}, {}
+  for model in compared_models(list(held.videos)):
+    frames = held.videos[model]
+    units[model] = (
+      _by_openface(workdir, openface, model, held)
+      if openface
+      else reader.action_units(frames, held.frames[:, 0])
+    )
+    points[model] = np.stack(
+      [
+        see(one[::every], clip["landmarks"][0])
+        for one, clip in zip(frames, held.clips, strict=True)
+      ]
+    )
+  # The judge of labels learns from what the run's reader sees; by OpenFace
+  # there are no tables of training clips, so their own units serve.
+  taught = _training_clips(workdir)
+  frames = np.stack([clip["frames"] for clip in taught])
+  true_units = (
+    np.stack([clip["action_units"] for clip in taught])
+    if openface
+    else reader.action_units(frames, frames[:, 0])
   )
-
-  table, curves = {}, {}
-  for number, label in enumerate(labels):
-    chosen = [i for i, c in enumerate(clips) if c["label"] == number]
-    if not chosen:
-      continue
-    table[label] = {
-      "clips": len(chosen),
-      **_fidelity(main, frames, chosen),
-      **_movement(read["modes"], true_points, chosen),
-      **_diversity(read, true_points, clips, chosen),
-    }
-    curves[label] = {
-      "true": np.mean(
-        [clips[i]["action_units"] for i in chosen], axis=0
-      ).tolist(),
-      "true, as read": units[chosen].mean(axis=0).tolist(),
-      "conditional": generated_units[chosen, 0].mean(axis=0).tolist(),
-      "modes": generated_units[chosen, 1:].mean(axis=(0, 1)).tolist(),
-    }
-    for name in ("true", "conditional", "modes"):
-      onset = half_rise(np.array(curves[label][name])[:, 1])
-      table[label][f"au12_half_rise_frame/{name}"] = onset
-
-  exact_points = np.stack([c["landmarks"] for c in clips])
-  exact_units = np.stack([c["action_units"] for c in clips])
-  gaps = np.linalg.norm(true_points - exact_points, axis=-1)
-  inside = ((exact_points > 0) & (exact_points < size - 1)).all(axis=-1)
-  errors = {"points_px": float(gaps[inside].mean())}
-  for i, name in enumerate(("AU06", "AU12")):
-    found, exact = units[..., i].ravel(), exact_units[..., i].ravel()
-    errors[f"{name}_mae"] = float(np.abs(found - exact).mean())
-    errors[f"{name}_correlation"] = float(np.corrcoef(found, exact)[0, 1])
-  return Measured(table, curves, errors, clips, smiles, labels)
-
-
-def half_rise(curve: np.ndarray) -> float:
-  """The frame, to fractions, at which a curve is first half way to its end."""
-  start, end = curve[0], curve[SMILE].mean()
-  share = (curve - start) / (end - start) if end != start else curve * 0
-  above = np.flatnonzero(share >= 0.5)
-  if len(above) == 0 or above[0] == 0:
-    return float("nan")
-  after = above[0]
-  before = share[after - 1]
-  return float(after - 1 + (0.5 - before) / (share[after] - before))
-
-
-def _generate_all(generator, clips):
-  """`Smiles` of all clips, each from its first frame."""
-  parts = []
-  for start in range(0, len(clips), _AT_ONCE):
-    part = clips[start : start + _AT_ONCE]
-    filled = part + [part[-1]] * (_AT_ONCE - len(part))
-    made = generator(
-      np.stack([c["frames"][0] for c in filled]),
-      np.stack([c["landmarks"][0] for c in filled]),
-      [generator.labels[c["label"]] for c in filled],
-    )
-    drawn = made.drawings
-    parts.append(
-      (None if drawn is None else drawn[: len(part)], made.frames[: len(part)])
-    )
-  drawings, frames = zip(*parts, strict=True)
-  return Smiles(
-    None if drawings[0] is None else np.concatenate(drawings),
-    np.concatenate(frames),
+  true_points = np.stack(
+    [see(clip["frames"][::every], clip["landmarks"][0]) for clip in taught]
+  )
+  learned = obedience.Labelled(
+    obedience.movement_curves(true_points, true_units[:, ::every]),
+    np.array([clip["label"] for clip in taught]),
+  )
+  return comparison.Readings(
+    units, points, learned, "OpenFace" if openface else "the run's own reader"
   )
 
 
-def _fidelity(smiles, frames, chosen):
-  """SSIM over the smile's frames, beside the neutral frame repeated."""
-  found = collections.defaultdict(list)
-  for i in chosen:
-    true = frames[i, SMILE]
-    still = np.repeat(frames[i, :1], len(true), axis=0)
-    found["ssim_smile/neutral repeated"].append(similarity.ssim(still, true))
-    every = [similarity.ssim(s[SMILE], true) for s in smiles.frames[i]]
-    found["ssim_smile/conditional"].append(every[0])
-    found["ssim_smile/nearest mode"].append(max(every[1:]))
-  return {name: float(np.mean(values)) for name, values in found.items()}
+def _by_openface(workdir, folder, model, held):
+  """AU06 and AU12 of a model's videos by OpenFace's tables."""
+  units = []
+  for clip in held.clips:
+    film = _folder(workdir) / "videos" / model / f"{clip['clip']}.mp4"
+    if not film.is_file():
+      raise FileNotFoundError(
+        f"No video {str(film)!r} for its table: run this command once without "
+        "--openface, and OpenFace over the videos that it writes."
+      )
+    table = epath.Path(folder) / model / f"{clip['clip']}.csv"
+    found = action_units.OpenFaceTable(table).read(decode.open_video(film))
+    interval = 1 / FRAMES_PER_SECOND
+    units.append(action_units.bridge(found, interval, source=str(film)))
+  return np.stack(units)
 
 
-def _movement(read, true_points, chosen):
-  """How far the corners of the mouth move, in pixels."""
-  corners = list(landmarks.MOUTH_CORNERS)
-  found = collections.defaultdict(list)
-  for i in chosen:
-    start = true_points[i, 0, corners]
-    for name, sequences in (
-      ("true", true_points[i][None]),
-      ("conditional", read[i, :1]),
-      ("modes", read[i, 1:]),
-    ):
-      for sequence in sequences:
-        moved = diversity.movement(sequence[SMILE][:, corners], start)
-        found[f"mouth_corners_px/{name}"].append(moved)
-  return {name: float(np.mean(values)) for name, values in found.items()}
+def _training_clips(workdir):
+  """Up to `_MOST_TAUGHT` of them, evenly spaced, so that all labels are met."""
+  config, _ = checkpoints.read_config(workdir)
+  source = data.Clips(config.data.data_dir, config.data.name, "train")
+  number = min(len(source), _MOST_TAUGHT)
+  at = np.linspace(0, len(source) - 1, number).astype(int)
+  return [source[int(i)] for i in at]
 
 
-_REGIONS = {
-  "all": list(range(landmarks.NUM_POINTS)),
-  "mouth": list(landmarks.MOUTH),
-  "eyes": list(landmarks.EYES),
-}
-_TIMES = {"start": START, "smile": SMILE}
-
-
-def _diversity(read, true_points, clips, chosen):
-  """APD of the modes beside that of one person's true clips, in pixels."""
-  people = collections.defaultdict(list)
-  for i in chosen:
-    people[clips[i]["subject"]].append(i)
-  groups = {"true": [true_points[i] for i in people.values() if len(i) > 1]}
-  for form, points in read.items():
-    groups[form] = [points[i, 1:] for i in chosen]
-  table = {}
-  for name, sequences in groups.items():
-    for when, times in _TIMES.items():
-      for where, region in _REGIONS.items():
-        distances = [
-          diversity.average_pairwise_distance(s[:, times][:, :, region])
-          for s in sequences
-        ]
-        mean = float(np.mean(distances)) if distances else float("nan")
-        table[f"apd_{when}_px/{name}/{where}"] = mean
+def merged(*every: dict) -> dict:
+  """Tables as one: model -> label -> metric."""
+  table: dict = {}
+  for one in every:
+    for model, labels in one.items():
+      for label, row in labels.items():
+        table.setdefault(model, {}).setdefault(label, {}).update(row)
   return table
 
 
-def videos_of_models(
-  workdir: str, measured: Measured
-) -> dict[str, UInt8[np.ndarray, "n t h w 3"]]:
-  """The held-out clips, and every trained model's video of each.
-
-  A model that has not been trained in this run is left out. Of CMM-Net it is
-  the conditional sequence, the one that the paper compares.
-  """
-  frames = np.stack([clip["frames"] for clip in measured.clips])
-  still = np.repeat(frames[:, :1], frames.shape[1], axis=1)
-  videos = {comparison.ORIGINALS: frames, comparison.STILL: still}
-  for model in phases.MODELS:
-    if model == "cmm_net":
-      videos[model] = measured.smiles["modes"].frames[:, 0]
-    elif model != "cmm_net_as_printed":  # its first sequence is the same
-      try:
-        generator = Generator(workdir, model)
-      except FileNotFoundError:
-        continue
-      videos[model] = _generate_all(generator, measured.clips).frames[:, 0]
-  return videos
-
-
-def compare(
-  workdir: str,
-  measured: Measured,
-  videos: dict[str, UInt8[np.ndarray, "n t h w 3"]],
-  inception_v3: str | None = None,
-) -> comparison.Comparison:
-  """The models side by side.
-
-  Args:
-    workdir: of the run, whose readers read the action units.
-    measured: what `measure` gave.
-    videos: what `videos_of_models` gave.
-    inception_v3: a file of weights; None for EfficientNet-Lite0.
-
-  Raises:
-    FileNotFoundError, ModuleNotFoundError: a network's weights are missing.
-  """
-  classifier = (
-    classifiers.inception_v3_from(inception_v3)
-    if inception_v3
-    else classifiers.efficientnet_lite0()
-  )
-  reader = reading.Reader(workdir)
-  neutral = videos[comparison.ORIGINALS][:, 0]
-  units = {m: reader.action_units(v, neutral) for m, v in videos.items()}
-  _, labels = checkpoints.read_config(workdir)
-  return comparison.compare(videos, units, measured.clips, labels, classifier)
+def _folder(workdir):
+  return pathlib.Path(workdir) / "evaluation"
 
 
 def write(
   workdir: str,
-  measured: Measured,
-  videos: dict[str, UInt8[np.ndarray, "n t h w 3"]],
+  held: HeldOut,
+  found: variety.Variety,
   compared: comparison.Comparison,
 ) -> pathlib.Path:
   """Writes everything; gives the folder."""
-  folder = pathlib.Path(workdir) / "evaluation"
+  folder = _folder(workdir)
   folder.mkdir(parents=True, exist_ok=True)
+  table = merged(found.table, compared.table)
   numbers = {
-    "models": compared.table,
-    "network": compared.network,
-    "curves": compared.curves,
-    "modes": measured.table,
-    "readers": measured.readers,
+    model: {
+      label: {m: dataclasses.asdict(value) for m, value in row.items()}
+      for label, row in labels.items()
+    }
+    for model, labels in table.items()
   }
+  details = {
+    "network": compared.network,
+    "action_units_by": compared.units_from,
+    "chance_of_label": compared.chance,
+    "instruments": found.instruments,
+    "curves": compared.curves,
+    "curves_of_modes": found.curves,
+  }
+  for name, content in (("metrics", numbers), ("details", details)):
+    checkpoints.write_atomically(
+      folder / f"{name}.json", json.dumps(content, indent=2)
+    )
   checkpoints.write_atomically(
-    folder / "metrics.json", json.dumps(numbers, indent=2)
+    folder / "tables.md", tables.markdown(table, compared, found.instruments)
   )
-  checkpoints.write_atomically(folder / "tables.md", tables.markdown(compared))
-  checkpoints.write_atomically(folder / "tables.tex", tables.latex(compared))
-  (folder / "figure_8.png").write_bytes(
-    figures.action_unit_curves(compared.curves)
+  checkpoints.write_atomically(
+    folder / "tables.tex", tables.latex(table, compared)
   )
-  _write_sheets(folder, measured, videos)
-  _write_videos(folder / "videos", measured, videos)
+  for name, picture in _figures(workdir, held, table, compared).items():
+    (folder / f"{name}.png").write_bytes(picture)
+  _write_videos(folder / "videos", held)
   return folder
 
 
-def _write_sheets(folder, measured, videos):
-  """Of each label's first clip, the models (figure 7) and the modes (6)."""
-  seen = set()
-  for index, clip in enumerate(measured.clips):
-    label = measured.labels[clip["label"]]
-    if label in seen:
-      continue
-    seen.add(label)
-    rows = [(tables.NAMES[m], every[index]) for m, every in videos.items()]
-    (folder / f"figure_7_{label}.png").write_bytes(figures.sheet(rows))
-    rows = [
-      ("original", clip["frames"]),
-      *figures.smile_rows(measured.smiles["modes"], index),
-    ]
-    (folder / f"figure_6_{label}.png").write_bytes(figures.sheet(rows))
+def _figures(workdir, held, table, compared):
+  """The paper's figures 4 to 8 and one of ours, by name."""
+  config, labels = checkpoints.read_config(workdir)
+  source = data.Clips(config.data.data_dir, config.data.name, "train")
+  units = [source[i]["action_units"] for i in range(len(source))]
+  numbers = np.array([source[i]["label"] for i in range(len(source))])
+  dynamics = {
+    label: np.stack(units)[numbers == number]
+    for number, label in enumerate(labels)
+    if (numbers == number).any()
+  }
+  pictures = {
+    "figure_4": figures.action_unit_dynamics(dynamics),
+    "figure_8": figures.action_unit_curves(compared.curves),
+  }
+  generator, rows = Generator(workdir), []
+  clip = held.clips[0]
+  for label in labels:  # one face, smiling in each way
+    smiles = generator(
+      clip["frames"][:1], clip["landmarks"][:1].astype(np.float32), [label]
+    )
+    (_, shown), drawn = figures.smile_rows(smiles, 0, only=slice(0, 1))
+    rows += [(label, shown), drawn]
+  pictures["figure_5"] = figures.sheet(rows)
+  for label, (first, *_) in held.of_labels().items():
+    clip = held.clips[first]
+    pictures[f"figure_6_{label}"] = figures.sheet(
+      [
+        ("original", clip["frames"]),
+        *figures.smile_rows(held.smiles["cmm_net"], first),
+      ]
+    )
+    pictures[f"figure_7_{label}"] = figures.sheet(
+      [
+        (tables.NAMES[m], held.videos[m][first])
+        for m in tables.NAMES
+        if m in compared_models(list(held.videos))
+      ]
+    )
+  weights = tables.push_weights(table)
+  if len(weights) > 1:
+    pictures["diversity_against_fidelity"] = figures.diversity_against_fidelity(
+      table, weights
+    )
+  return pictures
 
 
-def _write_videos(folder, measured, videos):
-  """Every model's video of every clip, and what the clips are."""
+def _write_videos(folder, held):
+  """Every compared model's video of every clip, and what the clips are."""
   lines = ["clip,subject,label"]
-  for index, clip in enumerate(measured.clips):
-    name, label = clip["clip"], measured.labels[clip["label"]]
+  videos = held.videos
+  for index, clip in enumerate(held.clips):
+    name, label = clip["clip"], held.labels[clip["label"]]
     lines.append(f"{name},{clip['subject']},{label}")
-    for model, every in videos.items():
+    for model in compared_models(list(videos)):
       video.write_mp4(
         folder / model / f"{name}.mp4",
-        video.upscale(every[index], _ENLARGED),
+        video.upscale(videos[model][index], _ENLARGED),
         FRAMES_PER_SECOND,
       )
   checkpoints.write_atomically(folder / "clips.csv", "\n".join(lines) + "\n")
@@ -348,20 +271,20 @@ def main(argv: Sequence[str]) -> None:
   backend.prepare()
   workdir = WORKDIR.value
   try:
-    measured = measure(workdir)
-    videos = videos_of_models(workdir, measured)
-    compared = compare(workdir, measured, videos, _INCEPTION.value)
-    folder = write(workdir, measured, videos, compared)
+    classifier = (
+      classifiers.inception_v3_from(_INCEPTION.value)
+      if _INCEPTION.value
+      else classifiers.efficientnet_lite0()
+    )
+    held = held_out.make(workdir)
+    reader = reading.Reader(workdir)
+    readings = read(workdir, held, reader, _OPENFACE.value)
+    found = variety.measure(held, reader)
+    compared = comparison.compare(held, readings, classifier)
+    folder = write(workdir, held, found, compared)
   except (OSError, ValueError, ImportError) as error:
     sys.exit(f"error: {error}")
-  print(tables.markdown(compared))
-  names = list(next(iter(measured.table.values())))
-  width = max(map(len, names))
-  print(" " * width, *(f"{label:>12}" for label in measured.table))
-  for name in names:
-    values = [row[name] for row in measured.table.values()]
-    print(f"{name:{width}}", *(f"{value:12.3f}" for value in values))
-  print("instruments:", measured.readers)
+  print((folder / "tables.md").read_text())
   print(f"written to {folder}")
 
 

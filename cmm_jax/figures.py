@@ -4,11 +4,13 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from cmm_jax import monitor, phases, video
 from cmm_jax.generate import Smiles
+from cmm_jax.held_out import ORIGINALS, STILL
+from cmm_jax.metrics.bootstrap import Table
 
 _COLOURS = {
   "true": "black",
@@ -21,6 +23,7 @@ _COLOURS = {
   "cmm_net": "tab:blue",
   "modes": "tab:orange",
 }
+_UNITS = ("AU06 (cheek raiser)", "AU12 (lip corner puller)")
 
 
 def action_unit_curves(
@@ -32,15 +35,77 @@ def action_unit_curves(
     len(curves), 2, figsize=(9, 3 * len(curves)), squeeze=False, sharex=True
   )
   for row, (label, models) in zip(axes, curves.items(), strict=True):
-    for unit, (axis, name) in enumerate(
-      zip(row, ("AU06", "AU12"), strict=True)
-    ):
+    for unit, (axis, name) in enumerate(zip(row, _UNITS, strict=True)):
       for model, curve in models.items():
         values = np.array(curve)[:, unit]
         axis.plot(values, label=model, color=_COLOURS[model])
       axis.set(title=f"{label}: {name}", ylim=(-0.2, 5), xlabel="frame")
   axes[0, 0].legend(fontsize="small")
   axes[0, 0].set_ylabel("intensity, 0 to 5")
+  return _png(figure)
+
+
+def action_unit_dynamics(
+  units: Mapping[str, Float[np.ndarray, "n t 2"]],
+) -> bytes:
+  """How AU06 and AU12 rise in the data, by label (as Figure 4).
+
+  Args:
+    units: label -> of its clips. The band holds the middle half of them.
+  """
+  plt = _pyplot()
+  figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+  for unit, (axis, name) in enumerate(zip(axes, _UNITS, strict=True)):
+    for label, curves in units.items():
+      low, middle, high = np.quantile(
+        curves[..., unit], [0.25, 0.5, 0.75], axis=0
+      )
+      (line,) = axis.plot(middle, label=f"{label}, {len(curves)} clips")
+      axis.fill_between(
+        range(len(middle)), low, high, color=line.get_color(), alpha=0.2
+      )
+    axis.set(title=name, ylim=(-0.2, 5), xlabel="frame")
+  axes[0].legend(fontsize="small")
+  axes[0].set_ylabel("intensity, 0 to 5")
+  return _png(figure)
+
+
+def diversity_against_fidelity(
+  table: Table, weights: Mapping[str, float]
+) -> bytes:
+  """APD against SSIM of the smile over weights of the push, by label (ours).
+
+  Args:
+    table: of a run's evaluation.
+    weights: model -> its push weight, of the models that differ in it alone.
+  """
+  plt = _pyplot()
+  labels = list(table[ORIGINALS])
+  figure, axes = plt.subplots(
+    1, len(labels), figsize=(4.6 * len(labels), 3.6), squeeze=False
+  )
+  for axis, label in zip(axes[0], labels, strict=True):
+    for metric, name in (
+      ("ssim_smile", "conditional sequence"),
+      ("ssim_smile_nearest_mode", "nearest mode"),
+    ):
+      rows = [table[model][label] for model in weights]
+      x = [row["apd_smile"].mean for row in rows]
+      y = [row[metric].mean for row in rows]
+      axis.plot(x, y, "o-", label=name)
+    for weight, row in zip(weights.values(), rows, strict=True):
+      place = row["apd_smile"].mean, row["ssim_smile_nearest_mode"].mean
+      axis.annotate(f"push {weight:g}", place, fontsize="x-small")
+    if "apd_smile" in table[ORIGINALS][label]:
+      true = table[ORIGINALS][label]["apd_smile"].mean
+      axis.axvline(true, color="grey", ls=":", label="true clips' APD")
+    axis.axhline(
+      table[STILL][label]["ssim_smile"].mean,
+      color="lightgrey",
+      label="neutral frame repeated",
+    )
+    axis.set(title=label, xlabel="APD in the smile, px", ylabel="SSIM")
+  axes[0, 0].legend(fontsize="x-small")
   return _png(figure)
 
 

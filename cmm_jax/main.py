@@ -3,8 +3,8 @@
 python -m cmm_jax.main --config=configs/nemo.py
 
 The same command goes on after an interruption. What the paper compares
-CMM-Net with is trained beside it with --config.train.model=video_gan or
---config.train.model=cra_net.
+CMM-Net with is trained beside it with --config.train.model=video_gan,cra_net,
+and other forms of the modes' losses with --config.train.model=mode_losses.
 """
 
 import sys
@@ -31,16 +31,20 @@ def main(argv: list[str]) -> None:
 
 
 def train_all(config) -> None:
-  """Trains the phases of a model in order, skipping those that are done."""
+  """Trains the models' phases in order, skipping those that are done."""
   from cmm_jax import backend, checkpoints, data, phases, train
 
   backend.prepare()
   clips = data.Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
-  nets = phases.architecture(config, len(clips.labels), config.train.model)
+  models = [
+    phases.architecture(config, len(clips.labels), name)
+    for name in phases.named(config.train.model)
+  ]
   checkpoints.settle_config(config.workdir, config, clips.labels)
-  for phase in nets.phases(config):
-    train.run(phase, nets, config, clips)
+  for nets in models:
+    for phase in nets.phases(config):
+      train.run(phase, nets, config, clips)
 
 
 if __name__ == "__main__":

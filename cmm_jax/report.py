@@ -16,8 +16,21 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from cmm_jax import backend, checkpoints, evaluate, figures, generate, landmarks
+from cmm_jax import (
+  backend,
+  checkpoints,
+  figures,
+  generate,
+  held_out,
+  landmarks,
+  variety,
+)
+from cmm_jax.held_out import ORIGINALS, STILL
+from cmm_jax.metrics import reading
+from cmm_jax.metrics.bootstrap import Table
 from cmm_jax.preprocess import align, faces
+
+_PRINTED = "cmm_net_as_printed"  # shown too, where it was trained
 
 _STYLE = """
 body { font: 15px/1.5 sans-serif; max-width: 1100px; margin: 2em auto;
@@ -29,15 +42,16 @@ td:first-child, th:first-child { text-align: left }
 """
 
 
-def goals(row: dict[str, float]) -> list[tuple[str, str, bool]]:
+def goals(table: Table, label: str) -> list[tuple[str, str, bool]]:
   """What a label's numbers have to reach: the wish, what was found, whether."""
-  ssim, still = (
-    row["ssim_smile/conditional"],
-    row["ssim_smile/neutral repeated"],
+  true, made, still = (
+    {metric: found.mean for metric, found in table[model][label].items()}
+    for model in (ORIGINALS, "cmm_net", STILL)
   )
-  moved = row["mouth_corners_px/conditional"] / row["mouth_corners_px/true"]
-  smile, true = row["apd_smile_px/modes/all"], row["apd_smile_px/true/all"]
-  start = row["apd_start_px/modes/all"]
+  ssim, still = made["ssim_smile"], still["ssim_smile"]
+  moved = made["mouth_corners_px"] / true["mouth_corners_px"]
+  smile, start = made["apd_smile"], made["apd_start"]
+  true = true.get("apd_smile", float("nan"))
   return [
     (
       "SSIM of the smile above the repeated neutral frame's",
@@ -70,16 +84,17 @@ def build(workdir: str) -> pathlib.Path:
   """
   from skimage import data as pictures
 
-  measured = evaluate.measure(workdir)
+  held = held_out.make(workdir, ["cmm_net", _PRINTED])
+  measured = variety.measure(held, reading.Reader(workdir))
   folder = pathlib.Path(workdir) / "report"
   folder.mkdir(parents=True, exist_ok=True)
   page = [
     f"<style>{_STYLE}</style><h1>CMM-Net: {html.escape(str(workdir))}</h1>",
-    _goals_table(measured),
+    _goals_table(measured.table),
     "<h2>Held-out people</h2>",
     "<p>The true clip, the conditional LSTM's sequence and the modes', from "
     "the first true frame.</p>",
-    *_people(measured, folder),
+    *_people(held, folder),
     "<h2>A real photo</h2>",
     *_photo(workdir, pictures.astronaut(), folder),
     "<h2>Action units</h2>",
@@ -103,10 +118,10 @@ def build(workdir: str) -> pathlib.Path:
   return file
 
 
-def _goals_table(measured):
+def _goals_table(table):
   lines = ["<h2>Reached</h2><table><tr><th>label<th>goal<th>found</tr>"]
-  for label, row in measured.table.items():
-    for wish, found, met in goals(row):
+  for label in table[ORIGINALS]:
+    for wish, found, met in goals(table, label):
       mark = "met" if met else "missed"
       lines.append(
         f"<tr><td>{html.escape(label)}<td>{wish}"
@@ -115,29 +130,26 @@ def _goals_table(measured):
   return "".join(lines) + "</table>"
 
 
-def _people(measured, folder):
+def _people(held, folder):
   """A sheet per label of one held-out person each, and the printed form's."""
-  for number, label in enumerate(measured.table):
-    index = next(
-      i for i, c in enumerate(measured.clips) if c["label"] == number
-    )
-    clip = measured.clips[index]
+  for number, (label, (index, *_)) in enumerate(held.of_labels().items()):
+    clip = held.clips[index]
     size = clip["frames"].shape[1]
     drawn = np.asarray(landmarks.draw(clip["landmarks"], size))
     drawn = np.rint(255 * drawn).astype(np.uint8)
     rows = [
       ("true clip", clip["frames"]),
       ("", np.repeat(drawn[..., None], 3, axis=-1)),
-      *figures.smile_rows(measured.smiles["modes"], index),
+      *figures.smile_rows(held.smiles["cmm_net"], index),
     ]
     yield f"<h3>{html.escape(label)}: {html.escape(clip['clip'])}</h3>"
     yield _image(folder / f"held_out_{label}.png", figures.sheet(rows))
-    if "modes_as_printed" in measured.smiles and number == 0:
-      printed = measured.smiles["modes_as_printed"]
+    if _PRINTED in held.smiles and number == 0:
       yield (
         "<p>The modes of the same face with the losses as the paper prints "
         "them:</p>"
       )
+      printed = held.smiles[_PRINTED]
       rows = figures.smile_rows(printed, index, only=slice(1, None))
       yield _image(folder / "as_printed.png", figures.sheet(rows))
 
@@ -159,18 +171,20 @@ def _photo(workdir, picture, folder):
 
 
 def _numbers_table(measured):
-  labels = list(measured.table)
+  labels = list(measured.table[ORIGINALS])
   head = "".join(f"<th>{html.escape(label)}" for label in labels)
-  lines = [f"<table><tr><th>{head}</tr>"]
-  for name in measured.table[labels[0]]:
-    cells = "".join(
-      f"<td>{measured.table[label][name]:.3f}" for label in labels
-    )
-    lines.append(f"<tr><td>{html.escape(name)}{cells}</tr>")
-  lines.append(
-    "</table><h3>The instruments on true held-out frames</h3><table>"
-  )
-  for name, value in measured.readers.items():
+  lines = []
+  for model, rows in measured.table.items():
+    lines.append(f"<h3>{html.escape(model)}</h3><table><tr><th>{head}</tr>")
+    for metric in rows[labels[0]]:
+      found = [rows[label].get(metric) for label in labels]
+      cells = "".join(
+        "<td>" if f is None else f"<td>{f.mean:.3f}" for f in found
+      )
+      lines.append(f"<tr><td>{html.escape(metric)}{cells}</tr>")
+    lines.append("</table>")
+  lines.append("<h3>The instruments on true held-out frames</h3><table>")
+  for name, value in measured.instruments.items():
     lines.append(f"<tr><td>{html.escape(name)}<td>{value:.3f}</tr>")
   return "".join(lines) + "</table>"
 

@@ -64,12 +64,12 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.reader_width = 32  # (ours), for measuring only
   config.model.video_gan_width = 128  # Vondrick et al. 2016
 
-  # How the modes are made and parted: see `phases.modes.ModeForm`.
+  # How the modes are made and parted: see `phases.modes.ModeForm`. Other forms
+  # are trained beside it with config.train.model = "mode_losses".
   config.modes = ml_collections.ConfigDict()
   config.modes.shared_start = True  # (ours); False: the paper's form
   config.modes.push_reads = "change"  # (ours); "codes": the paper's form
   config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
-  config.compare_as_printed = False  # train the paper's form beside it
 
   config.loss = ml_collections.ConfigDict()
   config.loss.kl = 1.0  # (ours), the plain VAE
@@ -93,9 +93,6 @@ def get_config() -> ml_collections.ConfigDict:
     epochs=20, clips_per_batch=8, frames_per_clip=32, learning_rate=1e-3
   )
   config.phases.modes = phase(
-    epochs=10, clips_per_batch=8, frames_per_clip=32, learning_rate=1e-3
-  )
-  config.phases.modes_as_printed = phase(
     epochs=10, clips_per_batch=8, frames_per_clip=32, learning_rate=1e-3
   )
   config.phases.translator = phase(
@@ -131,7 +128,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
 
   config.train = ml_collections.ConfigDict()
-  config.train.model = "cmm_net"  # or what is compared with it: `phases.MODELS`
+  config.train.model = "cmm_net"  # or others with commas: `phases.MODELS`
   config.train.log_every_steps = 50
   config.train.picture_every_steps = 1000
   config.train.checkpoint_every_steps = 1000

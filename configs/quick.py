@@ -29,9 +29,6 @@ def get_config() -> ml_collections.ConfigDict:
     epochs=2.0, clips_per_batch=16, frames_per_clip=2
   )
   config.phases.modes.update(epochs=0.9, clips_per_batch=12, frames_per_clip=2)
-  config.phases.modes_as_printed.update(
-    epochs=0.2, clips_per_batch=12, frames_per_clip=2
-  )
   config.phases.translator.update(epochs=1.2, learning_rate=1e-3)
   config.phases.readers.update(epochs=1.25, frames_per_clip=2)
   config.phases.cra_net_vae.update(
@@ -41,7 +38,6 @@ def get_config() -> ml_collections.ConfigDict:
     epochs=2.0, clips_per_batch=16, frames_per_clip=2
   )
   config.phases.video_gan.update(epochs=10.0, clips_per_batch=16)
-  config.compare_as_printed = True
 
   config.train.picture_every_steps = 200
   config.train.checkpoint_every_steps = 200

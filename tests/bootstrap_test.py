@@ -60,3 +60,44 @@ def test_a_value_that_is_none_is_an_error_with_the_metrics_name(bad):
     bootstrap.mean_over_clips(values, "AED")
   with pytest.raises(ValueError, match="AED has no clips"):
     bootstrap.mean_over_clips(values[:0], "AED")
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+  values = np.random.default_rng(0).normal(5, 2, 500)
+
+  found = bootstrap.number_of_clips(lambda some: values[some].mean(), 500)
+
+  assert found.mean == pytest.approx(values.mean()) and found.clips == 500
+  # t with 9 degrees of freedom: 2.26 deviations; of ten groups the deviation
+  # itself is known to a quarter.
+  wanted = 2.262 * values.std() / np.sqrt(500)
+  assert (found.high - found.low) / 2 == pytest.approx(wanted, rel=0.5)
+
+
+def test_a_number_that_no_clip_changes_is_certain_and_stays_above_its_least():
+  assert bootstrap.number_of_clips(lambda some: 3.0, 20) == bootstrap.Estimate(
+    3.0, 3.0, 3.0, 20
+  )
+  near = bootstrap.number_of_clips(
+    lambda some: 0.1 if len(some) == 20 else float(0 in some), 20, least=0.0
+  )
+  assert near.low == 0.0 < near.high
+
+
+def test_a_number_of_too_few_clips_has_no_interval():
+  found = bootstrap.number_of_clips(lambda some: float(len(some)), 3)
+
+  assert found == bootstrap.Estimate(3.0, None, None, 3)
+
+
+def test_means_leave_out_clips_without_a_value_and_metrics_without_any():
+  row = bootstrap.means(
+    {
+      "rank_1": np.array([1.0, np.nan, 0.0]),
+      "apd": np.full(3, np.nan),
+    },
+    "a model",
+  )
+
+  assert row.keys() == {"rank_1"}
+  assert row["rank_1"].mean == 0.5 and row["rank_1"].clips == 2

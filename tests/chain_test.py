@@ -14,14 +14,22 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from cmm_jax import checkpoints, comparison, evaluate, generate, main, monitor
-from cmm_jax.metrics import reading
+from cmm_jax import (
+  checkpoints,
+  comparison,
+  evaluate,
+  generate,
+  held_out,
+  main,
+  monitor,
+  variety,
+)
+from cmm_jax.metrics import classifiers, reading
 
 PHASES = (
   "vae",
   "conditional",
   "modes",
-  "modes_as_printed",
   "translator",
   "readers",
 )
@@ -288,58 +296,97 @@ def test_a_phase_that_is_not_trained_yet_is_named(copy):
 
 
 @pytest.fixture(scope="module")
-def measured(finished):
-  """What the finished run gives on its held-out people."""
-  return evaluate.measure(finished.workdir)
+def held(finished):
+  """What the finished run makes of its held-out people."""
+  return held_out.make(finished.workdir)
 
 
-def test_a_run_is_measured_on_held_out_people(measured):
+@pytest.fixture(scope="module")
+def varied(finished, held):
+  return variety.measure(held, reading.Reader(finished.workdir))
 
-  assert list(measured.table) == list(miniature.LABELS)
-  for row in measured.table.values():
-    assert row["clips"] == 4  # two people, two takes
-    for name in ("neutral repeated", "conditional", "nearest mode"):
-      assert -1 <= row[f"ssim_smile/{name}"] <= 1
-    assert all(np.isfinite(v) for k, v in row.items() if "half_rise" not in k)
-  assert all(np.isfinite(v) for v in measured.readers.values())
-  assert {c["subject"] for c in measured.clips} == {"subject_6", "subject_7"}
+
+def test_a_run_is_measured_on_held_out_people(held, varied):
+  assert list(held.smiles) == ["cmm_net"]  # nothing else was trained
+  assert {c["subject"] for c in held.clips} == {"subject_6", "subject_7"}
+  assert list(held.videos) == ["originals", "neutral_repeated", "cmm_net"]
+  for label in miniature.LABELS:
+    row = varied.table["cmm_net"][label]
+    assert row["ssim_smile"].clips == 4  # two people, two takes
+    assert row["ssim_smile"].mean <= row["ssim_smile_nearest_mode"].mean + 0.1
+    assert row["fde"].mean >= 0 and row["apd_smile"].mean > 0
+    # Of one person's two takes an APD is one number.
+    assert varied.table["originals"][label]["apd_smile"].clips == 2
+    assert varied.curves[label].keys() == {
+      *("true", "true, as read", "conditional", "modes")
+    }
+  assert varied.instruments.keys() >= {"points_px", "AU06_icc", "AU12_mae"}
 
 
 def test_whatever_was_trained_is_compared_and_written(
-  finished, measured, tmp_path, monkeypatch
+  finished, held, varied, copy, monkeypatch
 ):
   # Of two frames each, for the recogniser takes its time.
   monkeypatch.setattr(comparison, "_CLASSIFIED", 2)
   monkeypatch.setattr(comparison, "_RECOGNISED", 2)
-  videos = evaluate.videos_of_models(finished.workdir, measured)
-  compared = evaluate.compare(finished.workdir, measured, videos)
+  monkeypatch.setattr(evaluate, "_MOST_TAUGHT", 8)
+  reader = reading.Reader(finished.workdir)
+  readings = evaluate.read(finished.workdir, held, reader)
+  compared = comparison.compare(
+    held, readings, classifiers.efficientnet_lite0()
+  )
 
-  folder = evaluate.write(tmp_path, measured, videos, compared)
+  folder = evaluate.write(copy.workdir, held, varied, compared)
 
-  # The baselines were not trained in this run.
-  assert list(videos) == ["originals", "neutral_repeated", "cmm_net"]
-  written = json.loads((folder / "metrics.json").read_text())
-  models = written["models"]
-  assert models.keys() == videos.keys()
+  models = json.loads((folder / "metrics.json").read_text())
+  assert models.keys() == held.videos.keys()
   for label in miniature.LABELS:
     still = models["neutral_repeated"][label]["ssim"]
     assert still["clips"] == 4 and -1 <= still["low"] <= still["mean"] <= 1
     assert "ssim" not in models["originals"][label]
-    assert models["originals"][label]["inception_score"]["mean"] >= 1
-    assert models["cmm_net"][label]["au06_distance"]["mean"] >= 0
-  assert written["modes"].keys() == measured.table.keys()
+    score = models["originals"][label]["inception_score"]
+    assert 1 <= score["low"] <= score["mean"] <= score["high"]
+    made = models["cmm_net"][label]
+    assert made["au06_distance"]["mean"] >= 0
+    assert {"apd_smile", "ade", "agreement", "lpips"} <= made.keys()
+  details = json.loads((folder / "details.json").read_text())
+  assert details["network"] == "EfficientNet-Lite0"
+  assert details["curves"]["posed"].keys() == held.videos.keys()
   text = (folder / "tables.md").read_text()
   assert "| CMM-Net |" in text and "EfficientNet-Lite0" in text
   assert r"\midrule" in (folder / "tables.tex").read_text()
   rows = (folder / "videos" / "clips.csv").read_text().splitlines()
   assert rows[0] == "clip,subject,label" and len(rows) == 9
   for row in rows[1:]:
-    for model in videos:
+    for model in held.videos:
       clip = row.split(",")[0]
       assert (folder / "videos" / model / f"{clip}.mp4").stat().st_size > 0
-  for figure in ("figure_6_posed", "figure_7_spontaneous", "figure_8"):
-    with Image.open(folder / f"{figure}.png") as picture:
+  found = {file.stem for file in folder.glob("*.png")}
+  assert found == {
+    *("figure_4", "figure_5", "figure_6_posed", "figure_6_spontaneous"),
+    *("figure_7_posed", "figure_7_spontaneous", "figure_8"),
+  }
+  for file in folder.glob("*.png"):
+    with Image.open(file) as picture:
       assert min(picture.size) > 100
+
+  # OpenFace's tables of these very videos take the reader's place.
+  tables = folder / "openface"
+  for model in held.videos:
+    for row in rows[1:]:
+      table = tables / model / f"{row.split(',')[0]}.csv"
+      table.parent.mkdir(parents=True, exist_ok=True)
+      lines = [f"{t + 1}, 0.9, 1, 1.5, {t / 10}" for t in range(32)]
+      head = "frame, confidence, success, AU06_r, AU12_r"
+      table.write_text("\n".join([head, *lines]))
+  by_openface = evaluate.read(copy.workdir, held, reader, str(tables))
+  assert by_openface.source == "OpenFace"
+  for units in by_openface.units.values():
+    np.testing.assert_allclose(units[..., 0], 1.5)
+    np.testing.assert_allclose(units[3, :, 1], np.arange(32) / 10, rtol=1e-6)
+  (tables / "cmm_net" / f"{rows[1].split(',')[0]}.csv").unlink()
+  with pytest.raises(FileNotFoundError, match=r"openface/cmm_net/.*\.csv"):
+    evaluate.read(copy.workdir, held, reader, str(tables))
 
 
 def test_the_readers_take_any_number_of_pictures(finished, monkeypatch):

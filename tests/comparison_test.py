@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cmm_jax import comparison, tables
-from cmm_jax.metrics import classifiers
+from cmm_jax import comparison, generate, held_out, tables
+from cmm_jax.held_out import ORIGINALS, STILL
+from cmm_jax.metrics import bootstrap, classifiers, obedience
 
 LABELS = ["spontaneous", "posed"]
 FRAMES = 12
@@ -21,10 +22,12 @@ def clips():
       for _ in range(2):
         noise = random.normal(0, 6, (FRAMES, 64, 64, 3))
         points = np.tile(random.uniform(10, 54, (68, 2)), (FRAMES, 1, 1))
+        points[:, [48, 54]] = [[25, 45], [40, 45]]  # the mouth's corners
         made.append(
           {
             "frames": np.clip(face[None] + noise, 0, 255).astype(np.uint8),
             "landmarks": points.astype(np.float32),
+            "action_units": np.zeros((FRAMES, 2), np.float32),
             "label": label,
             "subject": f"person {person}",
           }
@@ -53,62 +56,122 @@ class Recogniser:
     return squares.reshape(len(frames), -1)[:, :128].astype(np.float32)
 
 
+class Lpips:
+  """The mean difference of brightness."""
+
+  def __call__(self, frames, truth):
+    return float(np.abs(frames.astype(float) - truth).mean())
+
+
+def widened(clips, slope):
+  """Points whose mouths widen by `slope` pixels a frame; faces of drawn noise
+  have none of their own."""
+  points = np.stack([clip["landmarks"] for clip in clips])
+  points = points[:, :: comparison.POINTS_EVERY].copy()
+  time = np.arange(points.shape[1])
+  points[:, :, 48, 0] -= slope * time[None]
+  points[:, :, 54, 0] += slope * time[None]
+  return points
+
+
 @pytest.fixture
 def compared(clips, monkeypatch):
-  """A model that gives another person's face, beside the neutral frame."""
+  """A model that gives another person's face, beside the neutral frame; its
+  mouths all widen as those of label 0 do."""
   monkeypatch.setattr(comparison.identity, "Recogniser", Recogniser)
+  monkeypatch.setattr(comparison.perceptual, "Lpips", Lpips)
   frames = np.stack([clip["frames"] for clip in clips])
-  videos = {
-    comparison.ORIGINALS: frames,
-    comparison.STILL: np.repeat(frames[:, :1], FRAMES, axis=1),
-    "cmm_net": np.roll(frames, 4, axis=0),
-  }
+  other = np.roll(frames, 4, axis=0)
+  held = held_out.HeldOut(
+    LABELS, clips, {"cmm_net": generate.Smiles(None, other[:, None])}
+  )
   rise = np.linspace(0, 4, FRAMES)
   true = np.tile(rise[None, :, None], (len(clips), 1, 2))
-  units = {
-    comparison.ORIGINALS: true,
-    comparison.STILL: 0 * true,
-    "cmm_net": true - 1,
+  units = {ORIGINALS: true, STILL: 0 * true, "cmm_net": true - 1}
+  labels = np.array([clip["label"] for clip in clips])
+  widening = widened(clips, np.where(labels == 0, 2.0, 0.0)[:, None])
+  points = {
+    ORIGINALS: widening,
+    STILL: widened(clips, 0.0),
+    "cmm_net": widened(clips, 2.0),
   }
-  return comparison.compare(videos, units, clips, LABELS, Classifier())
+  taught = obedience.Labelled(
+    obedience.movement_curves(widening, true[:, :: comparison.POINTS_EVERY]),
+    labels,
+  )
+  readings = comparison.Readings(units, points, taught, "a test")
+  return comparison.compare(held, readings, Classifier())
+
+
+INSTRUMENTS = {
+  "points_px": 0.5,
+  **{
+    f"{unit}_{quantity}": 0.25
+    for unit in ("AU06", "AU12")
+    for quantity in ("mae", "icc", "correlation")
+  },
+}
 
 
 def test_the_same_person_is_nearer_than_another(compared):
   for label in LABELS:
-    still = compared.table[comparison.STILL][label]
+    still = compared.table[STILL][label]
     other = compared.table["cmm_net"][label]
 
-    assert still["aed"]["mean"] < other["aed"]["mean"]
-    assert still["rank_1"]["mean"] == 1 and other["rank_1"]["mean"] == 0
-    assert compared.table[comparison.ORIGINALS][label]["rank_1"]["mean"] == 1
-    assert still["ssim"]["mean"] > other["ssim"]["mean"]
+    assert still["aed"].mean < other["aed"].mean
+    assert still["rank_1"].mean == 1 and other["rank_1"].mean == 0
+    assert compared.table[ORIGINALS][label]["rank_1"].mean == 1
+    assert still["ssim"].mean > other["ssim"].mean
+    assert still["lpips"].mean < other["lpips"].mean
     # The same pictures in other clips: all of them together look true.
-    assert other["fid"]["mean"] == pytest.approx(0, abs=1e-6)
-    assert still["ssim"]["clips"] == 4
+    assert other["fid"].mean == pytest.approx(0, abs=1e-6)
+    assert still["ssim"].clips == 4
 
 
 def test_the_originals_are_not_compared_with_themselves(compared):
-  row = compared.table[comparison.ORIGINALS]["posed"]
+  row = compared.table[ORIGINALS]["posed"]
 
-  assert row.keys() == {"rank_1", "inception_score"}
+  # The instruments' own errors and the judge's own accuracy, though.
+  assert row.keys() == {
+    *("rank_1", "inception_score", "agreement"),
+    *("landmark_error", "au06_error", "au12_error"),
+  }
 
 
 def test_curves_are_as_far_apart_as_their_frames_together(compared):
-  # One too low in each of twelve frames.
+  # One too low in each of twelve frames, whichever clips are left out.
   found = compared.table["cmm_net"]["posed"]["au06_distance"]
 
-  assert found["mean"] == pytest.approx(FRAMES) and found["low"] is None
+  assert found.mean == pytest.approx(FRAMES)
+  assert found.low == pytest.approx(FRAMES) == found.high
+
+
+def test_a_label_is_obeyed_where_faces_move_as_its_true_clips_do(compared):
+  for label, obeyed in (("spontaneous", 1.0), ("posed", 0.0)):
+    assert compared.table[ORIGINALS][label]["agreement"].mean == 1
+    assert compared.table["cmm_net"][label]["agreement"].mean == obeyed
+  assert compared.chance == 0.5
+
+
+def test_each_clip_is_held_against_its_own_truth(compared, clips):
+  row = compared.table[ORIGINALS]["posed"]
+
+  # The true mouths of these clips stand still, and so do those that were read.
+  assert row["landmark_error"].mean == 0
+  # Of 68 points, two are off by 2 pixels more in every second frame: 0 ... 10.
+  wide = compared.table["cmm_net"]["posed"]["landmark_error"].mean
+  assert wide == pytest.approx(2 * np.arange(0, 12, 2).mean() / 68)
 
 
 def test_tables_have_a_row_for_each_model_and_say_what_looked(compared):
-  text = tables.markdown(compared)
+  text = tables.markdown(compared.table, compared, INSTRUMENTS)
 
-  assert "IS and FID by brightest channel" in text
+  assert "IS and FID by brightest channel" in text and "read by a test" in text
   ours = text.split("## What the paper found")[0]
   for label in LABELS:
-    assert ours.count(f"### {label}\n") == 2
+    assert ours.count(f"### {label}\n") == 3  # quality, dynamics, modes
   assert ours.count("| CMM-Net |") == 4 and "Video-GAN" not in ours
-  assert ours.count("| originals |") == 2  # no distance of curves to itself
+  assert ours.count("| originals |") == 4
   # Of the paper's table 1: CMM-Net, UvA-NEMO, spontaneous.
   assert "| CMM-Net | 1.354 | 0.065 | 0.854 | 2.234 |" in text
   widths = {
@@ -116,13 +179,31 @@ def test_tables_have_a_row_for_each_model_and_say_what_looked(compared):
     for line in ours.split("Table 3")[0].splitlines()
     if line.startswith("|")
   }
-  assert widths == {9}
+  assert widths == {10}
+
+
+def test_forms_of_the_modes_stand_in_a_table_of_their_own(compared):
+  forms = {
+    model: {"posed": {"apd_smile": bootstrap.Estimate(apd, apd, apd, 4)}}
+    for model, apd in (("cmm_net_as_printed", 0.04), ("cmm_net_push_10", 0.5))
+  }
+
+  text = tables.markdown(compared.table | forms, compared, INSTRUMENTS)
+
+  quality, modes = text.split("## The modes")
+  assert "as printed" not in quality
+  assert "| as printed | 0.04 (0.04–0.04) |" in modes
+  assert "| … push × 10 | 0.50" in modes
+  assert tables.push_weights(compared.table | forms) == {
+    "cmm_net": 1,
+    "cmm_net_push_10": 10,
+  }
 
 
 def test_latex_has_no_sign_that_it_would_choke_on(compared):
-  text = tables.latex(compared)
+  text = tables.latex(compared.table, compared)
 
-  assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 4
-  for sign in "↑↓Δ–":
+  assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 6
+  for sign in "↑↓Δ–×…":
     assert sign not in text
   assert "neutral frame repeated &" in text

@@ -1,15 +1,13 @@
 """The configs: what differs between them, and that they are locked."""
 
-import dataclasses
-
 import pytest
 
 from cmm_jax import phases
-from configs import nemo, quick, smoke, virtual_smiles
+from configs import disfa, laptop, nemo, quick, smoke, virtual_smiles
 
 CONFIGS = {
   module.__name__.removeprefix("configs."): module
-  for module in (nemo, quick, smoke, virtual_smiles)
+  for module in (disfa, laptop, nemo, quick, smoke, virtual_smiles)
 }
 
 
@@ -59,8 +57,9 @@ def test_the_embedded_dataset_differs_from_nemo_in_name_alone():
   assert differences(nemo, virtual_smiles) == {"data.name", "workdir"}
 
 
-def test_quick_keeps_the_method():
-  found = differences(virtual_smiles, quick)
+@pytest.mark.parametrize("smaller", [quick, laptop])
+def test_smaller_runs_keep_the_method(smaller):
+  found = differences(virtual_smiles, smaller)
 
   for name in found:
     assert not name.startswith(("modes.", "loss.")), name
@@ -94,4 +93,4 @@ def test_the_form_as_printed_is_what_the_config_calls_the_papers():
   config.modes.push_reads = "codes"
   config.modes.reconstruction = "conditional"
 
-  assert config.modes.to_dict() == dataclasses.asdict(phases.AS_PRINTED)
+  assert config.modes.to_dict() == phases.AS_PRINTED

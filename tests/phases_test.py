@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import flax.linen as nn
 import jax
@@ -13,6 +14,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cmm_jax import data, phases, train
+from cmm_jax.phases.modes import form_of
 from cmm_jax.phases.phase import play
 
 NUM_STEPS = 5
@@ -29,6 +31,9 @@ def built(model="cmm_net"):
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
 MODEL_OF = {
   **dict.fromkeys(phases.NAMES, "cmm_net"),
+  # Between them: nothing of ours, and a push that looks at drawings.
+  "modes_as_printed": "cmm_net_as_printed",
+  "modes_push_on_drawings": "cmm_net_push_on_drawings",
   "cra_net": "cra_net",
   "video_gan_1": "video_gan",
 }
@@ -191,9 +196,10 @@ def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
 
 @pytest.mark.parametrize("model", phases.MODELS)
 def test_what_a_phase_needs_was_trained_before_it(model):
-  nets, by_name = built(model)
+  nets, _ = built(model)
   trained = {}
-  for name, phase in by_name.items():
+  before = [built(name)[1].items() for name in phases.named(model)]
+  for name, phase in itertools.chain.from_iterable(before):
     for network, earlier in (*phase.learns.items(), *phase.reads.items()):
       if earlier is not None:
         assert network in trained[earlier], f"{name} takes {network}"
@@ -216,10 +222,8 @@ def test_the_order_is_the_papers():
   _, by_name = built()
 
   assert tuple(by_name) == phases.NAMES
-  # Section 3.5; the paper's form of phase 3 and the readers are ours to compare
-  # and to measure.
-  ours = {"modes_as_printed", "readers"}
-  order = [name for name in by_name if name not in ours]
+  # Section 3.5; the readers are ours, to measure.
+  order = [name for name in by_name if name != "readers"]
   assert order == ["vae", "conditional", "modes", "translator"]
   assert by_name["conditional"].learns == {"vae": "vae", "conditional": None}
   assert by_name["modes"].learns == {
@@ -241,16 +245,48 @@ def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
     phases.architecture(config, 2).phases(config)
 
 
-def test_the_form_as_printed_is_left_out_where_it_is_not_asked_for():
+def test_several_models_are_named_by_commas_and_a_form_comes_after_its_base():
+  assert phases.named("cra_net, video_gan") == ["cra_net", "video_gan"]
+  assert phases.named("cmm_net_push_0,cra_net") == [
+    *("cmm_net", "cmm_net_push_0", "cra_net")
+  ]
+  every = phases.named("mode_losses")
+  assert every == ["cmm_net", *(f"cmm_net_{form}" for form in phases.FORMS)]
+  with pytest.raises(ValueError, match=r"'gan'; choose .*cra_net.*mode_losses"):
+    phases.named("cmm_net,gan")
+
+
+def test_another_form_shares_all_but_the_modes():
+  _, by_name = built("cmm_net_best_of_modes")
+
+  assert list(by_name) == ["modes_best_of_modes"]
+  assert by_name["modes_best_of_modes"].learns == built()[1]["modes"].learns
+
+
+def test_forms_differ_from_the_printed_or_from_ours_by_one_lever_each():
   config = miniature.config("nowhere", "nowhere")
-  config.compare_as_printed = False
-  nets = phases.architecture(config, 2)
+  ours = form_of(config)
+  printed = dataclasses.replace(ours, **phases.AS_PRINTED)
 
-  names = [phase.name for phase in nets.phases(config)]
+  forms = {name: form_of(config, name) for name in phases.FORMS}
 
-  assert "modes_as_printed" not in names and "modes" in names
-  asked_for = phases.architecture(config, 2, "cmm_net_as_printed")
-  assert [p.name for p in asked_for.phases(config)] == list(phases.NAMES)
+  def changed(form, start):
+    one, other = dataclasses.asdict(form), dataclasses.asdict(start)
+    return {name for name in one if one[name] != other[name]}
+
+  assert forms["as_printed"] == printed
+  for name, lever in {
+    "shared_start": "shared_start",
+    "push_on_change": "push_reads",
+    "push_on_drawings": "push_reads",
+    "best_of_modes": "reconstruction",
+    "as_printed_push_10": "push",
+  }.items():
+    assert changed(forms[name], printed) == {lever}, name
+  for name in ("push_0", "push_10", "push_100"):
+    assert changed(forms[name], ours) == {"push"}, name
+  assert changed(forms["drawings_too"], ours) == {"push_reads"}
+  assert len(set(forms.values())) == len(forms)
 
 
 def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():

@@ -13,27 +13,56 @@ import ml_collections
 
 from cmm_jax.phases import cmm_net, cra_net, video_gan
 from cmm_jax.phases.cmm_net import NAMES
-from cmm_jax.phases.modes import AS_PRINTED
+from cmm_jax.phases.modes import AS_PRINTED, FORMS
 from cmm_jax.phases.phase import AXIS, Architecture, Phase
 
 __all__ = [
   "AS_PRINTED",
   "AXIS",
+  "FORMS",
   "MODELS",
   "NAMES",
   "Architecture",
   "Phase",
   "architecture",
+  "named",
 ]
 
 MODELS = {
   "cmm_net": cmm_net.architecture,
-  "cmm_net_as_printed": functools.partial(
-    cmm_net.architecture, bank="modes_as_printed"
-  ),
   "video_gan": video_gan.architecture,
   "cra_net": cra_net.architecture,
+  **{
+    f"cmm_net_{form}": functools.partial(cmm_net.architecture, form=form)
+    for form in FORMS
+  },
 }
+
+# All forms of the modes' losses, as one name for `config.train.model`.
+_MODE_LOSSES = "mode_losses"
+
+
+def named(models: str) -> list[str]:
+  """The models that are meant by names with commas between them, in order.
+
+  A form of the modes' losses shares phases with CMM-Net, which comes before it.
+
+  Raises:
+    ValueError: there is no such model.
+  """
+  found = []
+  for name in map(str.strip, models.split(",")):
+    if name == _MODE_LOSSES:
+      found += ["cmm_net", *(f"cmm_net_{form}" for form in FORMS)]
+      continue
+    if name not in MODELS:
+      raise ValueError(
+        f"There is no model {name!r}; choose one of {', '.join(MODELS)}, "
+        f"several with commas between them, or {_MODE_LOSSES} for all forms of "
+        "the modes' losses."
+      )
+    found += ["cmm_net", name] if name.startswith("cmm_net_") else [name]
+  return list(dict.fromkeys(found))
 
 
 def architecture(

@@ -2,7 +2,8 @@
 
 Section 3.5: the landmark VAE alone; the VAE with the conditional LSTM; both
 with the bank of modes; the translator alone. A last phase, ours, trains the
-instruments that measure the results.
+instruments that measure the results. Other forms of the modes' losses are
+further modes phases beside the first.
 """
 
 import dataclasses
@@ -14,16 +15,12 @@ import ml_collections
 
 from cmm_jax.models import readers, recurrent, translator, vae
 from cmm_jax.phases.instruments import Instruments
-from cmm_jax.phases.modes import AS_PRINTED, ModeForm, Modes
+from cmm_jax.phases.modes import Modes, form_of
 from cmm_jax.phases.phase import AXIS, Architecture, Phase, signed
 from cmm_jax.phases.sequences import RecurrentGenerator, landmark_images
 from cmm_jax.phases.translation import Translation
 
-# In order; a run may leave out the paper's form of the modes.
-NAMES = (
-  *("vae", "conditional", "modes", "modes_as_printed"),
-  *("translator", "readers"),
-)
+NAMES = ("vae", "conditional", "modes", "translator", "readers")  # in order
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,19 +28,19 @@ class CMMNet(Architecture):
   """The paper's model.
 
   Attributes:
-    bank: which of the two banks of modes smiles are made with.
+    form: which form of the modes' losses its modes are trained with; "" is the
+      config's. Others share what is trained before and after the modes.
   """
 
   vae: vae.ImageVAE
   conditional: recurrent.ConditionalLSTM
   modes: recurrent.ModeBank
-  modes_as_printed: recurrent.ModeBank
   mode_discriminator: recurrent.ModeDiscriminator
   translator: translator.Translator
   discriminator: translator.Discriminator
   point_reader: readers.PointReader
   action_unit_reader: readers.ActionUnitReader
-  bank: str
+  form: str
 
   def networks(self):
     side = self.vae.image_size
@@ -53,7 +50,6 @@ class CMMNet(Architecture):
       "vae": (drawing,),
       "conditional": (codes[:, 0], jnp.zeros((1, self.num_labels))),
       "modes": (codes,),
-      "modes_as_printed": (codes,),
       "mode_discriminator": (codes,),
       "translator": (face, drawing),
       "discriminator": (face, face),
@@ -72,15 +68,19 @@ class CMMNet(Architecture):
 
   def used(self):
     return {
-      self.bank: ("vae", "conditional", self.bank),
+      self._modes_folder: ("vae", "conditional", "modes"),
       "translator": ("translator",),
     }
 
+  @property
+  def _modes_folder(self):
+    return f"modes_{self.form}" if self.form else "modes"
+
   def generate(self, trained, inputs):
     """The conditional LSTM's sequence and the modes', as faces."""
-    networks = {**trained[self.bank], **trained["translator"]}
+    networks = {**trained[self._modes_folder], **trained["translator"]}
     _, codes = self.sequences.roll_out(networks, inputs)
-    modes = getattr(self, self.bank).apply(networks[self.bank], codes)
+    modes = self.modes.apply(networks["modes"], codes)
     sequences = jnp.concatenate([codes[None], modes]).swapaxes(0, 1)
     drawn = nn.sigmoid(self.sequences.decode(networks, sequences))
     shape = drawn.shape[:-1]  # b s t h w
@@ -94,41 +94,40 @@ class CMMNet(Architecture):
   def phases(self, config):
     """The phases in the order in which they are trained.
 
+    Of another form than the config's it is the modes alone; `architecture`
+    without a form has the phases that come before and after.
+
     Raises:
       ValueError: a choice in `config.modes` does not exist.
     """
-    form = ModeForm(
-      shared_start=config.modes.shared_start,
-      push_reads=config.modes.push_reads,
-      reconstruction=config.modes.reconstruction,
-    )
-    as_printed = config.compare_as_printed or self.bank == "modes_as_printed"
     sequences = self.sequences
     translation = Translation(self.translator, self.discriminator, sequences)
     instruments = Instruments(
       self.point_reader, self.action_unit_reader, sequences
     )
+    modes = Modes(
+      self.modes, self.mode_discriminator, sequences, form_of(config, self.form)
+    )
 
     def with_weights(function):
       return functools.partial(function, config.loss)
 
-    def modes_phase(name, form):
-      bank = getattr(self, name)
-      modes = Modes(name, bank, self.mode_discriminator, sequences, form)
-      return Phase(
-        name,
-        {
-          "vae": "conditional",
-          "conditional": "conditional",
-          name: None,
-          "mode_discriminator": None,
-        },
-        {},
-        with_weights(modes.loss),
-        modes.show,
-        with_frames=False,
-      )
-
+    modes_phase = Phase(
+      "modes",
+      {
+        "vae": "conditional",
+        "conditional": "conditional",
+        "modes": None,
+        "mode_discriminator": None,
+      },
+      {},
+      with_weights(modes.loss),
+      modes.show,
+      with_frames=False,
+      variant=self.form,
+    )
+    if self.form:
+      return (modes_phase,)
     return (
       Phase(
         "vae",
@@ -146,8 +145,7 @@ class CMMNet(Architecture):
         sequences.conditional_show,
         with_frames=False,
       ),
-      modes_phase("modes", form),
-      *([modes_phase("modes_as_printed", AS_PRINTED)] * as_printed),
+      modes_phase,
       Phase(
         "translator",
         {"translator": None, "discriminator": None},
@@ -168,18 +166,20 @@ class CMMNet(Architecture):
 
 
 def architecture(
-  config: ml_collections.ConfigDict, num_labels: int, *, bank: str = "modes"
+  config: ml_collections.ConfigDict, num_labels: int, *, form: str = ""
 ) -> CMMNet:
   """The networks at the config's sizes."""
   data, model = config.data, config.model
   normalised = dict(image_size=data.image_size, axis_name=AXIS)
-  modes = functools.partial(recurrent.ModeBank, model.num_modes, model.lstm_dim)
   reader = dict(width=model.reader_width, **normalised)
   return CMMNet(
     vae=vae.ImageVAE(model.code_dim, model.vae_width, **normalised),
     conditional=recurrent.ConditionalLSTM(data.num_frames, model.lstm_dim),
-    modes=modes(shared_start=config.modes.shared_start),
-    modes_as_printed=modes(shared_start=AS_PRINTED.shared_start),
+    modes=recurrent.ModeBank(
+      model.num_modes,
+      model.lstm_dim,
+      shared_start=form_of(config, form).shared_start,
+    ),
     mode_discriminator=recurrent.ModeDiscriminator(model.num_modes),
     translator=translator.Translator(
       model.translator_width, from_neutral=model.from_neutral, **normalised
@@ -190,5 +190,5 @@ def architecture(
     point_reader=readers.PointReader(**reader),
     action_unit_reader=readers.ActionUnitReader(**reader),
     num_labels=num_labels,
-    bank=bank,
+    form=form,
   )

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+import ml_collections
 from jax import lax
 
 from cmm_jax import losses
@@ -18,18 +19,24 @@ class ModeForm:
   Attributes:
     shared_start: modes leave from the conditional codes (ours) instead of
       putting out codes of their own.
-    push_reads: what the push's discriminator is given: "codes", the average
-      h_*k over time, or "change", the average of h_tk - h_0 (ours).
+    push_reads: what the push's discriminator is given of each mode: "codes",
+      the average h_*k over time; "change", the average of h_tk - h_0 (ours); or
+      "drawings", the same of the codes that the encoder gives to what the
+      drawn frames are decoded to, so that only what is seen counts (ours).
     reconstruction: what the BCE judges: the "conditional" sequence, or also the
       "best_of_modes", each clip's nearest modes (ours).
+    push: a factor on the config's weight of eq. 3.
   """
 
   shared_start: bool
   push_reads: str
   reconstruction: str
+  push: float = 1.0
 
   def __post_init__(self):
-    _check_choice("push_reads", self.push_reads, ("codes", "change"))
+    _check_choice(
+      "push_reads", self.push_reads, ("codes", "change", "drawings")
+    )
     _check_choice(
       "reconstruction", self.reconstruction, ("conditional", "best_of_modes")
     )
@@ -43,10 +50,40 @@ def _check_choice(name, value, choices):
     )
 
 
-# Eq. 1 to 3 as the paper prints them, for comparison.
-AS_PRINTED = ModeForm(
+# Eq. 1 to 3 as the paper prints them, and what is added to them: each lever
+# alone, then together. A form says how it differs from the paper's ("printed")
+# or from the config's ("ours").
+AS_PRINTED = dict(
   shared_start=False, push_reads="codes", reconstruction="conditional"
 )
+_FORMS = {
+  "as_printed": ("printed", {}),
+  "as_printed_push_10": ("printed", {"push": 10.0}),
+  "shared_start": ("printed", {"shared_start": True}),
+  "push_on_change": ("printed", {"push_reads": "change"}),
+  "push_on_drawings": ("printed", {"push_reads": "drawings"}),
+  "best_of_modes": ("printed", {"reconstruction": "best_of_modes"}),
+  "drawings_too": ("ours", {"push_reads": "drawings"}),
+  "push_0": ("ours", {"push": 0.0}),
+  "push_10": ("ours", {"push": 10.0}),
+  "push_100": ("ours", {"push": 100.0}),
+}
+FORMS = tuple(_FORMS)  # the forms that are compared with the config's own
+
+
+def form_of(config: ml_collections.ConfigDict, name: str = "") -> ModeForm:
+  """The config's form of the modes, or the one of `FORMS` called `name`.
+
+  Raises:
+    ValueError: a choice in `config.modes` does not exist.
+  """
+  ours = ModeForm(**config.modes)
+  if not name:
+    return ours
+  start, changes = _FORMS[name]
+  if start == "printed":
+    changes = AS_PRINTED | changes
+  return dataclasses.replace(ours, **changes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +91,12 @@ class Modes:
   """A bank of modes over a generator's codes.
 
   Attributes:
-    name: of the bank's weights.
     bank: the K LSTMs.
     discriminator: that tells them apart.
     sequences: what gives them their codes.
     form: how they are made and parted.
   """
 
-  name: str
   bank: recurrent.ModeBank
   discriminator: recurrent.ModeDiscriminator
   sequences: RecurrentGenerator
@@ -74,37 +109,54 @@ class Modes:
       networks["vae"], batch, weight, train=False
     )
     first, codes = sequences.roll_out(networks, batch)
-    modes = self.bank.apply(networks[self.name], codes)  # [m b t d]
+    modes = self.bank.apply(networks["modes"], codes)  # [m b t d]
+    judged = self.form.reconstruction == "best_of_modes"
 
     bce, gap, _ = sequences.sequence_costs(networks, batch, codes, posterior)
     bce, gap = jnp.mean(bce), jnp.mean(gap)
     pull = losses.pull(modes, codes)
-    average = jnp.mean(modes, axis=2)  # h_*k
-    if self.form.push_reads == "change":
-      average = average - first[None]
-    push = losses.push(
-      self.discriminator.apply(networks["mode_discriminator"], average)
-    )
-    loss = loss + bce + weight.codes * gap
-    loss = loss + weight.pull * pull + weight.push * push
-    terms = {"conditional_bce": bce, "pull": pull, "push": push, **terms}
+    loss = loss + bce + weight.codes * gap + weight.pull * pull
+    terms = {"conditional_bce": bce, "pull": pull, **terms}
 
-    if self.form.reconstruction == "best_of_modes":
-      bces, gaps, _ = sequences.sequence_costs(
+    if judged or self.form.push_reads == "drawings":
+      bces, gaps, decoded = sequences.sequence_costs(
         networks, batch, modes, posterior
       )
+    if judged:
       costs = bces + weight.codes * gaps  # [m b]
       shares = _shares_over_devices(costs, weight.share_temperature)
       loss = loss + jnp.mean(jnp.sum(shares * costs, axis=0))
       terms["modes_bce"] = jnp.mean(jnp.sum(shares * bces, axis=0))
       terms["modes_codes"] = jnp.mean(jnp.sum(shares * gaps, axis=0))
       terms["modes_bce_all"] = jnp.mean(bces)
-    return loss, (terms, {})
+
+    if self.form.push_reads == "drawings":
+      average = self._seen(networks, decoded) - first[None]
+    else:
+      average = jnp.mean(modes, axis=2)  # h_*k
+      if self.form.push_reads == "change":
+        average = average - first[None]
+    push = losses.push(
+      self.discriminator.apply(networks["mode_discriminator"], average)
+    )
+    terms["push"] = push
+    return loss + self.form.push * weight.push * push, (terms, {})
+
+  def _seen(self, networks, decoded):
+    """The average code [m b d] of decoded frames [m b f h w c], as an encoder
+    gives it that cannot learn to see what is not there."""
+    drawn = self.sequences.pictures.made(decoded)
+    codes, _ = self.sequences.vae.apply(
+      lax.stop_gradient(networks["vae"]),
+      drawn.reshape(-1, *drawn.shape[3:]),
+      method="encode",
+    )
+    return jnp.mean(codes.reshape(*drawn.shape[:3], -1), axis=2)
 
   def show(self, networks, batch):
     """The first clip's conditional sequence, and its modes."""
     _, codes = self.sequences.roll_out(networks, batch)
-    modes = self.bank.apply(networks[self.name], codes[:1])
+    modes = self.bank.apply(networks["modes"], codes[:1])
     rows = jnp.concatenate([codes[:1], modes[:, 0]])
     return self.sequences.show(networks, rows)
 

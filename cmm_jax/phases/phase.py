@@ -36,6 +36,7 @@ class Phase:
     show: pictures [rows columns h w channels] in [0, 1], by name.
     with_frames: whether it looks at faces, or at landmarks alone.
     label: the number of the one label whose clips it sees, or None for all.
+    variant: what tells it from other phases with the same settings, or "".
   """
 
   name: str
@@ -45,11 +46,12 @@ class Phase:
   show: Callable[[Networks, Batch], dict[str, jax.Array]]
   with_frames: bool
   label: int | None = None
+  variant: str = ""
 
   @property
   def folder(self) -> str:
     """Of its checkpoints and its log; earlier phases are named by it."""
-    return self.name if self.label is None else f"{self.name}_{self.label}"
+    return f"{self.name}_{self.variant}" if self.variant else self.name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -81,6 +81,7 @@ class VideoGAN(Architecture):
         self.show,
         with_frames=True,
         label=label,
+        variant=str(label),
       )
       for label in range(self.num_labels)
     )

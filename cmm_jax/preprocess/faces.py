@@ -149,7 +149,7 @@ class Finder:
       if best < _FACE:
         return []
       faces = [
-        Face(box, self._points(picture, box), score) for box, score in found
+        Face(box, self.points_in(picture, box), score) for box, score in found
       ]
     return sorted(faces, key=lambda face: face.area, reverse=True)
 
@@ -164,8 +164,17 @@ class Finder:
         found.append((tuple(places.ravel().tolist()), float(score)))
     return found
 
-  def _points(self, picture, box):
-    """The landmarks of the face in a box."""
+  def points_in(
+    self,
+    picture: UInt8[np.ndarray, "h w 3"],
+    box: tuple[int, int, int, int],
+  ) -> Float[np.ndarray, "68 2"]:
+    """The landmarks, in the picture's pixels, of the face in a known box.
+
+    Args:
+      picture: RGB.
+      box: as a `Face` has it; whatever it shows is taken for a face.
+    """
     left, top, right, bottom = box
     side = max(right - left, bottom - top) + 1
     margin = round(_FACE_MARGIN * side)
