@@ -26,7 +26,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.phases.readers.epochs = 0.8
   config.phases.cra_net_vae.epochs = 2.5
   config.phases.cra_net.epochs = 0.75
-  config.phases.video_gan.update(
-    epochs=8.0, clips_per_batch=4, learning_rate=5e-4
-  )
+  config.phases.video_gan.epochs = 8.0
   return config

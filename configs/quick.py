@@ -37,7 +37,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.phases.cra_net.update(
     epochs=2.0, clips_per_batch=16, frames_per_clip=2
   )
-  config.phases.video_gan.update(epochs=10.0, clips_per_batch=16)
+  # Few clips at a time, so that minutes hold the steps it needs for faces.
+  config.phases.video_gan.update(
+    epochs=20.0, clips_per_batch=4, learning_rate=5e-4
+  )
 
   config.train.picture_every_steps = 200
   config.train.checkpoint_every_steps = 200
