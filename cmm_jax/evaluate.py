@@ -5,7 +5,7 @@ python -m cmm_jax.evaluate --workdir=runs/quick
 Prints the paper's tables for whatever has been trained there and writes, to
 `<workdir>/evaluation/`:
 
-  tables.md, tables.tex   the tables
+  tables.md, tables.tex   the tables; table 2 where a study has been answered
   metrics.json            model -> label -> metric -> mean, low, high, clips
   details.json            curves, the instruments' errors, what has measured
   *.png                   figures 4 to 8, and diversity against fidelity
@@ -42,6 +42,7 @@ from cmm_jax.generate import FRAMES_PER_SECOND, WORKDIR, Generator
 from cmm_jax.held_out import HeldOut
 from cmm_jax.metrics import classifiers, face_points, obedience, reading
 from cmm_jax.preprocess import action_units, decode
+from cmm_jax.study import store, tally
 
 _INCEPTION = flags.DEFINE_string(
   "inception_v3",
@@ -189,16 +190,32 @@ def write(
     checkpoints.write_atomically(
       folder / f"{name}.json", json.dumps(content, indent=2)
     )
+  text, study = tables.markdown(table, compared, found.instruments), ""
+  counts = user_study(workdir)
+  if counts:
+    text += "\n" + tally.to_markdown(counts).replace(
+      "# User", "## Table 2: user"
+    )
+    study = "\n" + tally.to_latex(counts)
+  checkpoints.write_atomically(folder / "tables.md", text)
   checkpoints.write_atomically(
-    folder / "tables.md", tables.markdown(table, compared, found.instruments)
-  )
-  checkpoints.write_atomically(
-    folder / "tables.tex", tables.latex(table, compared)
+    folder / "tables.tex", tables.latex(table, compared) + study
   )
   for name, picture in _figures(workdir, held, table, compared).items():
     (folder / f"{name}.png").write_bytes(picture)
   _write_videos(folder / "videos", held)
   return folder
+
+
+def user_study(workdir):
+  """The answers of the run's study, if it has one that somebody finished."""
+  try:
+    return tally.count(store.Store(pathlib.Path(workdir) / "study"))
+  except FileNotFoundError:  # no study
+    return None
+  except ValueError as error:
+    print(f"Without table 2: {error}", file=sys.stderr)
+    return None
 
 
 def _figures(workdir, held, table, compared):

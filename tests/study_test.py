@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from cmm_jax import video
+from cmm_jax import evaluate, video
 from cmm_jax.study import __main__ as study_main
 from cmm_jax.study import plan, store, tally
 
@@ -439,6 +439,20 @@ def test_a_tally_of_nobody_says_how_many_have_begun(study):
 
   with pytest.raises(ValueError, match=r"Nobody .*\(1 of 2 have begun\)"):
     tally.count(study)
+
+
+def test_the_evaluation_takes_up_table_2_once_somebody_has_finished(
+  study, tmp_path, capsys
+):
+  assert evaluate.user_study(tmp_path / "elsewhere") is None
+  assert not capsys.readouterr().err
+  assert evaluate.user_study(tmp_path) is None
+  assert "Without table 2: Nobody has answered" in capsys.readouterr().err
+
+  (person,) = invited(study)
+  answer_all(study, person, side_of("cmm_net"))
+
+  assert evaluate.user_study(tmp_path) == tally.count(study)
 
 
 def test_the_tables_hold_the_papers_numbers_and_are_written(study, tmp_path):
