@@ -23,6 +23,7 @@ ORDER = (
   ("checkpoints", "monitor"),
   ("train",),
   ("generate", "metrics"),
+  ("export",),
   ("comparison", "study"),
   ("figures", "tables"),
   ("evaluate",),
