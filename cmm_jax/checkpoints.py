@@ -184,12 +184,12 @@ def trained_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
   return found
 
 
-def write_atomically(file: str | os.PathLike, text: str) -> None:
-  """Writes a text file whole or not at all."""
+def write_atomically(file: str | os.PathLike, content: str | bytes) -> None:
+  """Writes a file of text or bytes whole or not at all."""
   file = pathlib.Path(file)
   draft = file.with_name(f".{file.name}.{os.getpid()}")
   try:
-    draft.write_text(text)
+    draft.write_bytes(content.encode() if isinstance(content, str) else content)
     draft.replace(file)
   finally:
     draft.unlink(missing_ok=True)

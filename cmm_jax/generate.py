@@ -27,9 +27,11 @@ _IMAGES = flags.DEFINE_multi_string(
 _LABEL = flags.DEFINE_string(
   "label", "all", "The kind of smile, as the dataset names it, or all."
 )
-_OUT = flags.DEFINE_string("out", "smiles", "The folder to write to.")
-
-_MODEL = flags.DEFINE_string(
+# Public: exporting has the same two; there what is written is a file.
+OUT = flags.DEFINE_string(
+  "out", None, "Where to write to: a folder, smiles by default."
+)
+MODEL = flags.DEFINE_string(
   "model", "cmm_net", "What was trained: cmm_net, video_gan or cra_net."
 )
 
@@ -82,9 +84,9 @@ class Generator:
       phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
       for phase, names in self._nets.used().items()
     }
-    self._networks = jax.device_put(trained)
+    self.networks = jax.device_put(trained)
     self._compiled = jax.jit(
-      self._generate, compiler_options=backend.compiler_options()
+      self.arrays, compiler_options=backend.compiler_options()
     )
 
   def __call__(
@@ -101,29 +103,20 @@ class Generator:
       labels: one of `self.labels` for each face.
 
     Raises:
-      ValueError: a label that the model was not trained for.
+      ValueError: a label that the model was not trained for, or arrays of
+        other shapes.
     """
     import jax
 
-    for label in labels:
-      self.check_label(label)
-    inputs = {
-      "first_frame": faces,
-      "first_points": points,
-      "label": np.array([self.labels.index(name) for name in labels]),
-    }
-    return Smiles(**jax.device_get(self._compiled(self._networks, inputs)))
+    inputs = as_inputs(faces, points, labels, self.labels, self.image_size)
+    return Smiles(**jax.device_get(self._compiled(self.networks, inputs)))
 
   def check_label(self, label: str) -> None:
     """Raises a ValueError unless the model knows `label`."""
-    if label not in self.labels:
-      raise ValueError(
-        f"The model does not know the label {label!r}; choose one of "
-        f"{', '.join(self.labels)}."
-      )
+    number_of_label(label, self.labels)
 
-  def _generate(self, networks, inputs):
-    """The sequences as uint8."""
+  def arrays(self, networks, inputs):
+    """What `Smiles` holds, traceable, from weights and `as_inputs`."""
     import jax.numpy as jnp
 
     drawn, made = self._nets.generate(networks, inputs)
@@ -131,6 +124,53 @@ class Generator:
       drawn = jnp.round(255 * drawn[..., 0]).astype(jnp.uint8)
     made = jnp.round(127.5 * (made + 1)).astype(jnp.uint8)
     return {"drawings": drawn, "frames": made}
+
+
+def number_of_label(label: str, known: Sequence[str]) -> int:
+  """The label's place among those that a model knows.
+
+  Raises:
+    ValueError: it is none of them.
+  """
+  if label not in known:
+    raise ValueError(
+      f"The model does not know the label {label!r}; choose one of "
+      f"{', '.join(known)}."
+    )
+  return known.index(label)
+
+
+def as_inputs(
+  faces: UInt8[np.ndarray, "b h w 3"],
+  points: Float[np.ndarray, "b 68 2"],
+  labels: Sequence[str],
+  known: Sequence[str],
+  size: int,
+) -> dict[str, np.ndarray]:
+  """The batch that a model with labels `known` and faces of `size` takes.
+
+  Raises:
+    ValueError: a label or an array is none that it takes.
+  """
+  faces, points = np.asarray(faces), np.asarray(points, np.float32)
+  batch = len(labels)
+  numbers = [number_of_label(label, known) for label in labels]
+  wanted = (batch, size, size, 3), (batch, 68, 2)
+  if (
+    faces.dtype != np.uint8
+    or (faces.shape, points.shape) != wanted
+    or not batch
+  ):
+    raise ValueError(
+      f"With {batch} labels faces have to be uint8 {list(wanted[0])} and their "
+      f"landmarks {list(wanted[1])}, not {faces.dtype} {list(faces.shape)} and "
+      f"{list(points.shape)}; preprocess.align makes such faces of photos."
+    )
+  return {
+    "first_frame": faces,
+    "first_points": points,
+    "label": np.array(numbers, np.int32),
+  }
 
 
 def write(
@@ -196,7 +236,7 @@ def main(argv: Sequence[str]) -> None:
     from cmm_jax import backend
 
     backend.prepare()
-    generator = Generator(WORKDIR.value, _MODEL.value)
+    generator = Generator(WORKDIR.value, MODEL.value)
     labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
     for label in labels:
       generator.check_label(label)
@@ -211,7 +251,7 @@ def main(argv: Sequence[str]) -> None:
       face, points = face_of_photo(finder, file, generator.image_size)
       for label in labels:
         smiles = generator(face[None], points[None], [label])
-        folder = pathlib.Path(_OUT.value) / folders[file] / label
+        folder = pathlib.Path(OUT.value or "smiles") / folders[file] / label
         write(folder, smiles, face)
         print(f"{file}: {label} -> {folder}")
     except (OSError, ValueError) as error:

@@ -127,9 +127,52 @@ def test_growing_is_the_transpose_of_shrinking():
   np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
-def test_this_backend_takes_its_own_form():
+def lowered_for(platform, name="grow"):
+  """The program of a layer and its gradients for a platform, as text."""
+  given = drawn(name, 4, 2, 3, 1, 0, jnp.float32)
+  # A new function, so that nothing traced under another setting is met again.
+  function = functools.partial(values_and_gradients, name, None)
+  traced = jax.jit(lambda *given: function(*given)).trace(*given)
+  return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+def has_plain_form(text):
+  """Only the plain form of `grow` looks at an image with holes."""
+  return "lhs_dilate = [2, 2]" in text
+
+
+def test_each_platform_takes_its_own_form_wherever_it_is_traced():
   assert jax.default_backend() == "cpu"
-  assert convolutions.form_of_backend() == "cpu"
+  assert not has_plain_form(lowered_for("cpu"))
+  assert has_plain_form(lowered_for("cuda"))
+  assert has_plain_form(lowered_for("tpu"))
+
+
+def test_a_setting_forces_one_form_on_every_platform(monkeypatch):
+  monkeypatch.setenv(convolutions.SETTING, "plain")
+  assert has_plain_form(lowered_for("cpu"))
+
+  monkeypatch.setenv(convolutions.SETTING, "cpu")
+  assert not has_plain_form(lowered_for("tpu"))
+
+
+def test_a_setting_that_is_no_form_is_refused(monkeypatch):
+  monkeypatch.setenv(convolutions.SETTING, "fast")
+
+  with pytest.raises(ValueError, match=r"CONVOLUTIONS is 'fast': set it to"):
+    lowered_for("cpu")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("form", ["plain", "cpu"])
+def test_the_choice_has_the_values_and_gradients_of_both_forms(name, form):
+  given = drawn(name, 4, 2, 3, 1, 0, jnp.float32)
+
+  chosen = jax.jit(functools.partial(values_and_gradients, name, None))(*given)
+  wanted = jax.jit(functools.partial(values_and_gradients, name, form))(*given)
+
+  for one, other in zip(chosen, wanted, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", VIDEO_FUNCTIONS)
@@ -150,8 +193,10 @@ def test_both_forms_agree_in_time_too(name, frames, side):
     value, transpose = jax.vjp(function, given, kernel)
     return value, *transpose(gradient)
 
-  for one, other in zip(both("plain"), both("cpu"), strict=True):
-    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+  wanted = both("plain")
+  for form in ("cpu", None):  # None: the platform's
+    for one, other in zip(wanted, both(form), strict=True):
+      np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_shrinking_a_clip_of_ones_counts_the_pixels_below():

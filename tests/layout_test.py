@@ -23,7 +23,7 @@ ORDER = (
   ("checkpoints", "monitor"),
   ("train",),
   ("generate", "metrics"),
-  ("held_out", "study"),
+  ("export", "held_out", "study"),
   ("comparison", "variety"),
   ("figures", "tables"),
   ("evaluate",),

@@ -9,10 +9,16 @@ that a CPU does well, behind a `custom_vjp`:
   spread    [b h w o]   x [4 4 c o] -> [b 2h 2w c]  its transpose in the image
   correlate [b 2h 2w c] x [b h w o] -> [4 4 c o]    its transpose in the weights
 
-Other backends have convolutions of their own and get the plain form. Nothing
-above this module knows which one runs.
+Other backends have convolutions of their own and get the plain form. Which one
+runs is decided by the platform that a program is compiled for, not by the one
+it was traced on, so that an exported program has both. Nothing above this
+module knows. The environment variable CMM_JAX_CONVOLUTIONS, "plain" or "cpu",
+sets one form for all platforms; it is read when a program is traced.
 """
 
+import functools
+import os
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -21,6 +27,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Form = Literal["plain", "cpu"]
+Layer = Callable[[jax.Array, jax.Array], jax.Array]
+
+SETTING = "CMM_JAX_CONVOLUTIONS"
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _VIDEO_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
@@ -30,9 +39,19 @@ _VIDEO_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 _SUBPIXEL_FROM = 8
 
 
-def form_of_backend() -> Form:
-  """The form that suits the default backend."""
-  return "cpu" if jax.default_backend() == "cpu" else "plain"
+def form_by_setting() -> Form | None:
+  """The form for all platforms, if one was set.
+
+  Raises:
+    ValueError: there is no such form.
+  """
+  form = os.environ.get(SETTING, "")
+  if form not in ("", "plain", "cpu"):
+    raise ValueError(
+      f'{SETTING} is {form!r}: set it to "plain" or "cpu", or leave it out for '
+      "the form that suits the platform."
+    )
+  return form or None
 
 
 def shrink(
@@ -41,9 +60,7 @@ def shrink(
   form: Form | None = None,
 ) -> Float[Array, "b h//2 w//2 o"]:
   """A 4x4 convolution, stride 2, padding 1; height and width are even."""
-  if (form or form_of_backend()) == "plain":
-    return _reduce_plain(images, kernel)
-  return _shrink(images, kernel)
+  return _choose(form, _shrink, _reduce_plain)(images, kernel)
 
 
 def grow(
@@ -56,9 +73,7 @@ def grow(
   The kernel is that of the convolution it transposes, [4, 4, out, in]: torch's
   `ConvTranspose2d.weight` transposed by (2, 3, 1, 0).
   """
-  if (form or form_of_backend()) == "plain":
-    return _spread_plain(images, kernel)
-  return _grow(images, kernel)
+  return _choose(form, _grow, _spread_plain)(images, kernel)
 
 
 def shrink_video(
@@ -67,17 +82,7 @@ def shrink_video(
   form: Form | None = None,
 ) -> Float[Array, "b t//2 h//2 w//2 o"]:
   """As `shrink`, in time too."""
-  if (form or form_of_backend()) == "plain":
-    return lax.conv_general_dilated(
-      frames, kernel, (2, 2, 2), [(1, 1)] * 3, dimension_numbers=_VIDEO_LAYOUT
-    )
-  b, t, height, width, c = frames.shape
-  padded = jnp.pad(frames, ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
-  # The four frames below each new one, side by side as channels.
-  windows = jnp.concatenate([padded[:, i : i + t : 2] for i in range(4)], -1)
-  flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, -1)
-  made = _shrink(windows.reshape(-1, height, width, 4 * c), flat_kernel)
-  return made.reshape(b, t // 2, *made.shape[1:])
+  return _choose(form, _shrink_video, _reduce_video_plain)(frames, kernel)
 
 
 def grow_video(
@@ -86,26 +91,45 @@ def grow_video(
   form: Form | None = None,
 ) -> Float[Array, "b t*2 h*2 w*2 c"]:
   """As `grow`, in time too; the kernel is [4, 4, 4, out, in]."""
-  if (form or form_of_backend()) == "plain":
-    return lax.conv_general_dilated(
-      frames,
-      jnp.flip(kernel, (0, 1, 2)).swapaxes(3, 4),
-      (1, 1, 1),
-      [(2, 2)] * 3,
-      lhs_dilation=(2, 2, 2),
-      dimension_numbers=_VIDEO_LAYOUT,
+  return _choose(form, _grow_video, _spread_video_plain)(frames, kernel)
+
+
+def _choose(form: Form | None, cpu: Layer, plain: Layer) -> Layer:
+  """One of the two forms, or both of them with the platform's choice."""
+  form = form or form_by_setting()
+  if form is None:
+    return _by_platform(cpu, plain)
+  return cpu if form == "cpu" else plain
+
+
+@functools.cache
+def _by_platform(cpu: Layer, plain: Layer) -> Layer:
+  """Leaves the choice to the platform, forward and backward.
+
+  Differentiated as it is, the choice would keep what either form wants for its
+  backward pass; both are linear in images and in weights, so these are enough.
+  """
+
+  @jax.custom_vjp
+  def layer(images, kernel):
+    return lax.platform_dependent(images, kernel, cpu=cpu, default=plain)
+
+  def forward(images, kernel):
+    return layer(images, kernel), (images, kernel)
+
+  def transpose(form, images, kernel, gradient):
+    return jax.vjp(form, images, kernel)[1](gradient)
+
+  def backward(saved, gradient):
+    return lax.platform_dependent(
+      *saved,
+      gradient,
+      cpu=functools.partial(transpose, cpu),
+      default=functools.partial(transpose, plain),
     )
-  b, t, h, w, o = frames.shape
-  c = kernel.shape[3]
-  flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, o)
-  made = _grow(frames.reshape(-1, h, w, o), flat_kernel)
-  # Tap a = 2 * s + p of time: block s of two frames, frame p of the block.
-  made = made.reshape(b, t, 2 * h, 2 * w, 2, 2, c)  # s p
-  around = ((0, 0),) * 4
-  first = jnp.pad(made[..., 0, :, :], ((0, 0), (0, 1), *around))
-  second = jnp.pad(made[..., 1, :, :], ((0, 0), (1, 0), *around))
-  blocks = jnp.moveaxis(first + second, 4, 2)  # [b t+1 2 2h 2w c]
-  return blocks.reshape(b, 2 * (t + 1), 2 * h, 2 * w, c)[:, 1:-1]
+
+  layer.defvjp(forward, backward)
+  return layer
 
 
 # ----------------------------------------------------------------- plain forms
@@ -125,6 +149,23 @@ def _spread_plain(images, kernel):
     [(2, 2), (2, 2)],
     lhs_dilation=(2, 2),
     dimension_numbers=_LAYOUT,
+  )
+
+
+def _reduce_video_plain(frames, kernel):
+  return lax.conv_general_dilated(
+    frames, kernel, (2, 2, 2), [(1, 1)] * 3, dimension_numbers=_VIDEO_LAYOUT
+  )
+
+
+def _spread_video_plain(frames, kernel):
+  return lax.conv_general_dilated(
+    frames,
+    jnp.flip(kernel, (0, 1, 2)).swapaxes(3, 4),
+    (1, 1, 1),
+    [(2, 2)] * 3,
+    lhs_dilation=(2, 2, 2),
+    dimension_numbers=_VIDEO_LAYOUT,
   )
 
 
@@ -222,3 +263,27 @@ def _grow_backward(saved, gradient):
 
 
 _grow.defvjp(_grow_forward, _grow_backward)
+
+
+def _shrink_video(frames, kernel):
+  b, t, height, width, c = frames.shape
+  padded = jnp.pad(frames, ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
+  # The four frames below each new one, side by side as channels.
+  windows = jnp.concatenate([padded[:, i : i + t : 2] for i in range(4)], -1)
+  flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, -1)
+  made = _shrink(windows.reshape(-1, height, width, 4 * c), flat_kernel)
+  return made.reshape(b, t // 2, *made.shape[1:])
+
+
+def _grow_video(frames, kernel):
+  b, t, h, w, o = frames.shape
+  c = kernel.shape[3]
+  flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, o)
+  made = _grow(frames.reshape(-1, h, w, o), flat_kernel)
+  # Tap a = 2 * s + p of time: block s of two frames, frame p of the block.
+  made = made.reshape(b, t, 2 * h, 2 * w, 2, 2, c)  # s p
+  around = ((0, 0),) * 4
+  first = jnp.pad(made[..., 0, :, :], ((0, 0), (0, 1), *around))
+  second = jnp.pad(made[..., 1, :, :], ((0, 0), (1, 0), *around))
+  blocks = jnp.moveaxis(first + second, 4, 2)  # [b t+1 2 2h 2w c]
+  return blocks.reshape(b, 2 * (t + 1), 2 * h, 2 * w, c)[:, 1:-1]
