@@ -13,7 +13,8 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -73,19 +74,17 @@ class Generator:
     """
     import jax
 
-    from cmm_jax import backend, checkpoints, phases
+    from cmm_jax import checkpoints, phases
 
     config, self.labels = checkpoints.read_config(workdir)
     self.image_size = config.data.image_size
-    self._nets = phases.architecture(config, len(self.labels), model)
+    nets = phases.architecture(config, len(self.labels), model)
     trained = {
       phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
-      for phase, names in self._nets.used().items()
+      for phase, names in nets.used().items()
     }
     self._networks = jax.device_put(trained)
-    self._compiled = jax.jit(
-      self._generate, compiler_options=backend.compiler_options()
-    )
+    self._compiled = compiled(nets)
 
   def __call__(
     self,
@@ -122,15 +121,25 @@ class Generator:
         f"{', '.join(self.labels)}."
       )
 
-  def _generate(self, networks, inputs):
-    """The sequences as uint8."""
-    import jax.numpy as jnp
 
-    drawn, made = self._nets.generate(networks, inputs)
+def compiled(nets) -> Callable[..., dict[str, Any]]:
+  """Returns `f(trained, inputs) -> {"drawings", "frames"}` as uint8.
+
+  Its arguments are those of `Architecture.generate`, whose model `nets` is.
+  """
+  import jax
+  import jax.numpy as jnp
+
+  from cmm_jax import backend
+
+  def generate(trained, inputs):
+    drawn, made = nets.generate(trained, inputs)
     if drawn is not None:
       drawn = jnp.round(255 * drawn[..., 0]).astype(jnp.uint8)
     made = jnp.round(127.5 * (made + 1)).astype(jnp.uint8)
     return {"drawings": drawn, "frames": made}
+
+  return jax.jit(generate, compiler_options=backend.compiler_options())
 
 
 def write(
