@@ -11,12 +11,11 @@ its inputs.
 """
 
 import dataclasses
+import functools
 import math
-from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from benchmarks import our_works, works
 from benchmarks.works import Work
@@ -66,8 +65,11 @@ def of(work: Work) -> float:
   }[work.kind](work)
 
 
-def count(module: nn.Module, *inputs: Any, method: str = "__call__") -> Pass:
-  """Runs a network's shapes through it and counts."""
+@functools.cache
+def count(
+  module: nn.Module, *shapes: tuple[int, ...], method: str = "__call__"
+) -> Pass:
+  """Counts in a network while inputs of these shapes are traced through it."""
   counted, depth = {}, 0
 
   def count_layer(run, args, kwargs, context):
@@ -83,11 +85,11 @@ def count(module: nn.Module, *inputs: Any, method: str = "__call__") -> Pass:
     )
     return made
 
-  def run():
+  def run_all(*inputs):
     with nn.intercept_methods(count_layer):
       return module.init_with_output(jax.random.key(0), *inputs, method=method)
 
-  jax.eval_shape(run)
+  jax.eval_shape(run_all, *(jax.ShapeDtypeStruct(s, float) for s in shapes))
   return Pass(counted)
 
 
@@ -158,20 +160,21 @@ def _generate(work):
 def _network(work, name):
   """One example's pass through a network, or one clip's."""
   module, inputs = our_works.architecture(work).networks()[name]
+  shapes = [x.shape for x in inputs]
   config = work.config()
   code_dim, num_modes = config.model.code_dim, config.model.num_modes
   if name == "modes":
-    inputs = (jnp.zeros((1, config.data.num_frames, code_dim)),)
+    shapes = [(1, config.data.num_frames, code_dim)]
   if name == "mode_discriminator":
-    inputs = (jnp.zeros((num_modes, 1, code_dim)),)
-  return count(module, *inputs)
+    shapes = [(num_modes, 1, code_dim)]
+  return count(module, *shapes)
 
 
 def _halves(work):
   """One image's passes through the VAE's encoder and decoder."""
-  module, inputs = our_works.architecture(work).networks()["vae"]
-  code = jnp.zeros((1, work.config().model.code_dim))
-  encoder = count(module, *inputs, method="encode")
+  module, (image,) = our_works.architecture(work).networks()["vae"]
+  code = (1, work.config().model.code_dim)
+  encoder = count(module, image.shape, method="encode")
   return encoder, count(module, code, method="decode")
 
 

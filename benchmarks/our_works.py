@@ -37,7 +37,7 @@ def build(work: Work, exchange: str | None = None) -> Callable[[], Any]:
   if exchange:
     write_exchange(exchange, networks)
   if work.kind == "generate":
-    return _generation(work, networks)
+    return generation(work, networks)
   return _training(work, networks)
 
 
@@ -118,7 +118,8 @@ def _training(work, networks):
   return run
 
 
-def _generation(work, networks):
+def generation(work: Work, networks: dict[str, Any]) -> Callable[[], Any]:
+  """What makes the smiles of the work's photos."""
   nets = architecture(work)
   trained = {
     folder: {name: networks[name] for name in names}

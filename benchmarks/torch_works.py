@@ -24,7 +24,7 @@ from benchmarks.torch_networks import (
 from benchmarks.torch_video_gan import VideoDiscriminator, VideoGenerator
 from benchmarks.works import Work
 
-# The work's networks; the last column stays as it is.
+# Each kind's networks, those that move and those that stay.
 _LEARNT = {
   "vae": ("vae",),
   "conditional": ("vae", "conditional"),
@@ -130,9 +130,14 @@ def _training(work, losses, compiled):
   settings = work.config().phases[work.kind]
   loss = getattr(losses, work.kind)
   if compiled and "discriminator" in losses.nets:
-    # The judge's weights are now still and now not: a graph for each.
-    for net in losses.nets.values():
-      net.compile()
+    # Whole losses are not compiled where the judge's weights are now still and
+    # now not; each network is, with a graph for either.
+    for name, net in losses.nets.items():
+      if name == "vae":
+        net.encode_mean = torch.compile(net.encode_mean)
+        net.decode = torch.compile(net.decode)
+      else:
+        net.compile()
   elif compiled:
     loss = torch.compile(loss)
   weights = [
