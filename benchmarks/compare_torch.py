@@ -71,26 +71,40 @@ def main(argv: Sequence[str]) -> None:
       "error: PyTorch is not installed; pip install -e .[benchmarks], or "
       "measure ours alone with --scale."
     )
+  try:
+    compare_all(_WORKS.value or list(works.WORKS), _ROUNDS.value, _JSON.value)
+  except WorkerError as error:
+    sys.exit(f"error: the matrices cannot be multiplied: {error}")
+
+
+def compare_all(
+  names: Sequence[str], rounds: int, json_file: str | None
+) -> None:
+  """Prints a row, and writes a line, for each work; what failed comes last.
+
+  Raises:
+    WorkerError: there is no peak to compare with.
+  """
   threads = len(os.sched_getaffinity(0))
-  print(f"{threads} threads, {_ROUNDS.value} rounds\n")
+  print(f"{threads} threads, {rounds} rounds\n")
   print(_row(_HEADER), _row(["---"] * len(_HEADER)), sep="\n", flush=True)
   failures = []
   with contextlib.ExitStack() as stack:
-    if _JSON.value:
-      file = stack.enter_context(pathlib.Path(_JSON.value).open("w"))
+    if json_file:
+      file = stack.enter_context(pathlib.Path(json_file).open("w"))
     products = {
       module: stack.enter_context(Worker(module, works.PRODUCT, environment))
       for module, environment in ((OURS, {}), (THEIRS, _ALLOCATOR))
     }
-    for name in _WORKS.value or works.WORKS:
+    for name in names:
       try:
-        line, failed = compare(works.WORKS[name], products, _ROUNDS.value)
+        line, failed = compare(works.WORKS[name], products, rounds)
       except WorkerError as error:
         failures.append(f"{name}: {error}")
         continue
       print(_row(cells(line)), flush=True)
       failures += [f"{name}, {what}: {why}" for what, why in failed.items()]
-      if _JSON.value:
+      if json_file:
         print(json.dumps(line), file=file, flush=True)
   if failures:
     print("", *failures, sep="\n")
@@ -174,24 +188,19 @@ def summarise(
 
 def cells(line: Mapping[str, Any]) -> list[str]:
   """A row of the table."""
+  best = line["torch_best"]
   times = [line["torch_s"].get(variant) for variant in VARIANTS]
   return [
     line["work"],
     f"{line['gflop']:.0f}",
     f"{line['ours_s']:.2f}",
     *("—" if time is None else f"{time:.2f}" for time in times),
-    _ratio(line),
+    "—" if best is None else f"{line['ratio']:.2f} ({best})",
     f"{line['gflops']:.0f} of {line['peak_gflops']:.0f}",
     f"{100 * line['share_of_peak']:.0f} %",
     f"{line['ours_peak_mb']:.0f}",
-    f"{line['torch_peak_mb'] or 0:.0f}",
+    "—" if best is None else f"{line['torch_peak_mb']:.0f}",
   ]
-
-
-def _ratio(line):
-  if line["ratio"] is None:
-    return "—"
-  return f"{line['ratio']:.2f} ({line['torch_best']})"
 
 
 def _row(texts):

@@ -100,7 +100,7 @@ def measure_all(rounds: int, folder: str, json_file: str | None) -> None:
   for curve in CURVES:
     line = measure(curve, rounds)
     plot(curve, line, pathlib.Path(folder) / f"{curve.name}.png")
-    shown = ", ".join(f"{size}: {s:.2f}" for size, s in line["seconds"].items())
+    shown = ", ".join(f"{size}: {s:.3g}" for size, s in line["seconds"].items())
     print(
       f"| {curve.title} | {curve.axis} | {shown} | {line['exponent']:.2f} | "
       f"{line['exponent_of_operations']:.2f} |",
