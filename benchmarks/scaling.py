@@ -154,6 +154,7 @@ def plot(curve: Curve, line: Mapping[str, Any], file: pathlib.Path) -> None:
   fitted = np.exp(offset + slope * np.log(sizes))
   axes.loglog(sizes, fitted, label=f"size to the power of {slope:.2f}")
   axes.set_xticks(sizes, [str(size) for size in sizes])
+  axes.set_yticks(seconds, [f"{value:.2g}" for value in seconds])
   axes.minorticks_off()
   axes.set(title=curve.title, xlabel=curve.axis, ylabel="seconds")
   axes.legend()
