@@ -13,7 +13,8 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -75,19 +76,18 @@ class Generator:
     """
     import jax
 
-    from cmm_jax import backend, checkpoints, phases
+    from cmm_jax import checkpoints, phases
 
     config, self.labels = checkpoints.read_config(workdir)
     self.image_size = config.data.image_size
-    self._nets = phases.architecture(config, len(self.labels), model)
+    nets = phases.architecture(config, len(self.labels), model)
     trained = {
       phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
-      for phase, names in self._nets.used().items()
+      for phase, names in nets.used().items()
     }
     self.networks = jax.device_put(trained)
-    self._compiled = jax.jit(
-      self.arrays, compiler_options=backend.compiler_options()
-    )
+    self.arrays = as_arrays(nets)
+    self._compiled = compiled(nets)
 
   def __call__(
     self,
@@ -115,15 +115,31 @@ class Generator:
     """Raises a ValueError unless the model knows `label`."""
     number_of_label(label, self.labels)
 
-  def arrays(self, networks, inputs):
-    """What `Smiles` holds, traceable, from weights and `as_inputs`."""
-    import jax.numpy as jnp
 
-    drawn, made = self._nets.generate(networks, inputs)
+def as_arrays(nets) -> Callable[..., dict[str, Any]]:
+  """Returns `f(trained, inputs) -> {"drawings", "frames"}` as uint8, traceable.
+
+  Its arguments are those of `Architecture.generate`, whose model `nets` is.
+  """
+  import jax.numpy as jnp
+
+  def generate(trained, inputs):
+    drawn, made = nets.generate(trained, inputs)
     if drawn is not None:
       drawn = jnp.round(255 * drawn[..., 0]).astype(jnp.uint8)
     made = jnp.round(127.5 * (made + 1)).astype(jnp.uint8)
     return {"drawings": drawn, "frames": made}
+
+  return generate
+
+
+def compiled(nets) -> Callable[..., dict[str, Any]]:
+  """`as_arrays` compiled, as `Generator` runs it."""
+  import jax
+
+  from cmm_jax import backend
+
+  return jax.jit(as_arrays(nets), compiler_options=backend.compiler_options())
 
 
 def number_of_label(label: str, known: Sequence[str]) -> int:

@@ -55,9 +55,10 @@ def _pieces(*lines):
   return np.array(pieces).T
 
 
+# Between which points `draw` draws, [2 n].
 # The jaw's pieces span up to an eighth of the frame, others half of that.
-_LONG_PIECES = _pieces(JAW)
-_SHORT_PIECES = _pieces(*OPEN_LINES[1:], *CLOSED_LINES)
+LONG_PIECES = _pieces(JAW)
+SHORT_PIECES = _pieces(*OPEN_LINES[1:], *CLOSED_LINES)
 
 
 def mirror(
@@ -95,8 +96,8 @@ def draw(
   places, light = [], []
   # About two dots to a pixel, so that a line is evenly bright.
   for (starts, ends), dots in (
-    (_LONG_PIECES, max(2, size // 4)),
-    (_SHORT_PIECES, max(2, size // 8)),
+    (LONG_PIECES, max(2, size // 4)),
+    (SHORT_PIECES, max(2, size // 8)),
   ):
     share = ((np.arange(dots) + 0.5) / dots).astype(np.float32)[:, None]
     start, way = points[..., starts, None, :], points[..., ends, None, :]

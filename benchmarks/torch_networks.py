@@ -1,0 +1,238 @@
+"""The networks in PyTorch, layer for layer as in `cmm_jax/models`.
+
+A layer goes by the name that it has there, so that `torch_weights.py` can give
+it our weights. Activations overwrite what they are given, as is usual.
+"""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks import works
+
+_LEAK = 0.2
+
+
+def leaky(x: Tensor) -> Tensor:
+  """LeakyReLU."""
+  return F.leaky_relu(x, _LEAK, inplace=True)
+
+
+def pyramid(width: int, levels: int) -> list[int]:
+  """Channels of `levels` halving layers."""
+  return [width * min(2**i, 8) for i in range(levels)]
+
+
+def levels_down_to(image_size: int, side: int) -> int:
+  """How often an image is halved until its side is `side` pixels."""
+  return (image_size // side).bit_length() - 1
+
+
+def shrink(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
+  """Halves height and width."""
+  return nn.Conv2d(inputs, outputs, 4, 2, 1, bias=bias)
+
+
+def grow(inputs: int, outputs: int, bias: bool = False) -> nn.ConvTranspose2d:
+  """Doubles them."""
+  return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
+
+
+class Flatten(nn.Linear):
+  """A map as one vector, made by a matrix."""
+
+  def __init__(self, extent: tuple[int, ...], inputs: int, outputs: int):
+    super().__init__(inputs * math.prod(extent), outputs)
+    self.extent = (*extent, inputs)
+
+  def forward(self, x: Tensor) -> Tensor:
+    return super().forward(x.flatten(1))
+
+
+class Unflatten(nn.Linear):
+  """A 4x4 map of one vector."""
+
+  def __init__(self, inputs: int, features: int):
+    super().__init__(inputs, 16 * features, bias=False)
+    self.features = features
+
+  def forward(self, x: Tensor) -> Tensor:
+    return super().forward(x).view(-1, self.features, 4, 4)
+
+
+class Encoder(nn.ModuleDict):
+  """Of the VAE."""
+
+  def __init__(self, channels: list[int], image_channels: int, code_dim: int):
+    super().__init__()
+    for i, (a, b) in enumerate(itertools.pairwise((image_channels, *channels))):
+      self[f"conv_{i}"] = shrink(a, b, bias=i == 0)
+      if i:
+        self[f"norm_{i}"] = nn.BatchNorm2d(b)
+    self.depth = len(channels)
+    self["mean"] = Flatten((4, 4), channels[-1], code_dim)
+    self["log_variance"] = Flatten((4, 4), channels[-1], code_dim)
+
+  def trunk(self, x: Tensor) -> Tensor:
+    """What both heads read."""
+    for i in range(self.depth):
+      x = self[f"conv_{i}"](x)
+      x = leaky(self[f"norm_{i}"](x) if i else x)
+    return x
+
+
+class Decoder(nn.ModuleDict):
+  """Of the VAE."""
+
+  def __init__(self, channels: list[int], image_channels: int, code_dim: int):
+    super().__init__()
+    *upper, top = channels
+    self["conv_0"] = Unflatten(code_dim, top)
+    sizes = (top, *reversed(upper), image_channels)
+    self.depth = len(channels)
+    for i, (a, b) in enumerate(itertools.pairwise(sizes), start=1):
+      self[f"norm_{i - 1}"] = nn.BatchNorm2d(a)
+      self[f"conv_{i}"] = grow(a, b, bias=i == self.depth)
+
+  def forward(self, codes: Tensor) -> Tensor:
+    x = self["conv_0"](codes)
+    for i in range(1, self.depth + 1):
+      x = self[f"conv_{i}"](leaky(self[f"norm_{i - 1}"](x)))
+    return x
+
+
+class VAE(nn.Module):
+  """`vae.ImageVAE`."""
+
+  def __init__(self, code_dim: int, width: int, image_size: int):
+    super().__init__()
+    channels = pyramid(width, levels_down_to(image_size, 4))
+    self.encoder = Encoder(channels, 1, code_dim)
+    self.decoder = Decoder(channels, 1, code_dim)
+
+  def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the log-variance."""
+    x = self.encoder.trunk(images)
+    return self.encoder["mean"](x), self.encoder["log_variance"](x)
+
+  def encode_mean(self, images: Tensor) -> Tensor:
+    """The mean alone."""
+    return self.encoder["mean"](self.encoder.trunk(images))
+
+  def decode(self, codes: Tensor) -> Tensor:
+    """The logits."""
+    return self.decoder(codes)
+
+
+class ConditionalLSTM(nn.Module):
+  """`recurrent.ConditionalLSTM`: reads its own codes, so it is a loop."""
+
+  def __init__(self, num_frames: int, code_dim: int, hidden_dim: int):
+    super().__init__()
+    inputs = code_dim + works.NUM_LABELS
+    self.num_frames = num_frames
+    self.frame = nn.ModuleDict(
+      {
+        "OptimizedLSTMCell_0": nn.LSTMCell(inputs, hidden_dim),
+        "step": nn.Linear(hidden_dim, code_dim),
+      }
+    )
+
+  def forward(self, code: Tensor, condition: Tensor) -> Tensor:
+    cell, step = self.frame["OptimizedLSTMCell_0"], self.frame["step"]
+    memory, codes = None, []
+    for _ in range(self.num_frames):
+      memory = cell(torch.cat([code, condition], 1), memory)
+      code = code + step(memory[0])
+      codes.append(code)
+    return torch.stack(codes, 1)
+
+
+class Mode(nn.Module):
+  """One of `recurrent.ModeBank`'s."""
+
+  def __init__(self, code_dim: int, hidden_dim: int):
+    super().__init__()
+    self.lstm = nn.LSTM(code_dim, hidden_dim, batch_first=True)
+    self.output = nn.Linear(hidden_dim, code_dim)
+
+  def forward(self, codes: Tensor) -> Tensor:
+    return codes + self.output(self.lstm(codes)[0]).cumsum(1)
+
+
+class ModeBank(nn.ModuleList):
+  """`recurrent.ModeBank` with a shared start."""
+
+  def __init__(self, num_modes: int, code_dim: int, hidden_dim: int):
+    super().__init__(Mode(code_dim, hidden_dim) for _ in range(num_modes))
+
+  def forward(self, codes: Tensor) -> Tensor:
+    return torch.stack([mode(codes) for mode in self])
+
+
+class ModeDiscriminator(nn.Module):
+  """`recurrent.ModeDiscriminator`."""
+
+  def __init__(self, num_modes: int, code_dim: int):
+    super().__init__()
+    self.linear = nn.Linear(code_dim, num_modes)
+
+  def forward(self, averages: Tensor) -> Tensor:
+    return self.linear(averages)
+
+
+class Translator(nn.ModuleDict):
+  """`translator.Translator` with `from_neutral`."""
+
+  def __init__(self, width: int, image_size: int):
+    super().__init__()
+    channels = pyramid(width, levels_down_to(image_size, 1))
+    self.last = last = len(channels) - 1
+    for i, (a, b) in enumerate(itertools.pairwise((4, *channels))):
+      self[f"down_{i}"] = shrink(a, b)
+      if 0 < i < last:
+        self[f"down_norm_{i}"] = nn.BatchNorm2d(b)
+    inputs = channels[-1]
+    for i, outputs in enumerate(reversed(channels[:-1])):
+      self[f"up_{i}"] = grow(inputs, outputs)
+      self[f"up_norm_{i}"] = nn.BatchNorm2d(outputs)
+      inputs = 2 * outputs
+    self[f"up_{last}"] = grow(inputs, 3, bias=True)
+
+  def forward(self, neutral: Tensor, drawing: Tensor) -> Tensor:
+    x = torch.cat([neutral, drawing], 1)
+    skips = []
+    for i in range(self.last + 1):
+      x = self[f"down_{i}"](x)
+      if 0 < i < self.last:
+        x = self[f"down_norm_{i}"](x)
+      x = F.relu(x, inplace=True) if i == self.last else leaky(x)
+      skips.append(x)
+    for i in range(self.last):
+      x = F.relu(self[f"up_norm_{i}"](self[f"up_{i}"](x)), inplace=True)
+      x = torch.cat([x, skips[self.last - 1 - i]], 1)
+    x = self[f"up_{self.last}"](x)
+    return torch.tanh(x + torch.atanh(neutral.clamp(-0.99, 0.99)))
+
+
+class Discriminator(nn.ModuleDict):
+  """`translator.Discriminator` of pairs of faces."""
+
+  def __init__(self, width: int):
+    super().__init__()
+    for i, inputs in enumerate((6, width, 2 * width, 4 * width)):
+      outputs, stride = width * 2**i, 2 if i < 3 else 1
+      self[f"conv_{i}"] = nn.Conv2d(inputs, outputs, 4, stride, 1, bias=i == 0)
+      if i:
+        self[f"norm_{i}"] = nn.BatchNorm2d(outputs)
+    self["conv_4"] = nn.Conv2d(8 * width, 1, 4, 1, 1)
+
+  def forward(self, *faces: Tensor) -> Tensor:
+    x = torch.cat(faces, 1)
+    for i in range(4):
+      x = self[f"conv_{i}"](x)
+      x = leaky(self[f"norm_{i}"](x) if i else x)
+    return self["conv_4"](x)
