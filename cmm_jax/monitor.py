@@ -1,4 +1,4 @@
-"""How a training is watched: progress bar, JSON lines, TensorBoard."""
+"""How a training is watched: progress bar, JSON lines, TensorBoard, profile."""
 
 import json
 import pathlib
@@ -11,6 +11,9 @@ import numpy as np
 import tqdm
 from clu import metrics as clu_metrics
 
+# The steps of a start, counted from 1, that a profile holds: none that compile.
+_PROFILED = range(4, 9)
+
 
 class Monitor:
   """Records one phase's training; a context manager.
@@ -18,14 +21,25 @@ class Monitor:
   Scalars go to `<workdir>/metrics/<phase>.jsonl`, one line per logged step, and
   with the pictures to TensorBoard under `<workdir>/tensorboard/<phase>`. Lines
   of steps after `start`, left by a run that was killed, are dropped.
+
+  With `profile`, some steps are traced to `<workdir>/profile/<phase>`, where
+  TensorBoard's profile plug-in and xprof read them.
   """
 
-  def __init__(self, workdir: str, phase: str, start: int, steps: int):
+  def __init__(
+    self,
+    workdir: str,
+    phase: str,
+    start: int,
+    steps: int,
+    profile: bool = False,
+  ):
     from tensorboardX import SummaryWriter  # slow to import; used here alone
 
-    self._steps = steps
     self._terms = []
-    self._folded = None
+    self._traced = pathlib.Path(workdir) / "profile" / phase
+    self._tracing, self._to_trace = False, _PROFILED if profile else range(0)
+    self._taken = 0
     self._since, self._clock = start, time.monotonic()
     self._bar = tqdm.tqdm(
       total=steps,
@@ -50,6 +64,8 @@ class Monitor:
     return self
 
   def __exit__(self, *_):
+    if self._tracing:  # the steps ended before the profile
+      jax.profiler.stop_trace()
     self._bar.close()
     self._lines.close()
     self._board.close()
@@ -58,6 +74,14 @@ class Monitor:
     """Takes the scalars of one step, without waiting for them."""
     self._terms.append(terms)
     self._bar.update()
+    self._taken += 1
+    if self._taken + 1 in self._to_trace and not self._tracing:
+      jax.profiler.start_trace(str(self._traced))
+      self._tracing = True
+    elif self._tracing and self._taken + 1 not in self._to_trace:
+      jax.block_until_ready(terms)
+      jax.profiler.stop_trace()
+      self._tracing = False
 
   def log(self, step: int) -> dict[str, float]:
     """Averages and records the scalars since the last call.

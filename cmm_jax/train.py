@@ -75,7 +75,9 @@ def _loop(phase, config, clips, checkpoints, mesh, optimizer, state, frozen):
   show = jax.jit(phase.show)
   batches = _device_batches(phase, config, clips, mesh, start)
   shown = None
-  with monitor.Monitor(config.workdir, phase.folder, start, steps) as watch:
+  with monitor.Monitor(
+    config.workdir, phase.folder, start, steps, every.profile
+  ) as watch:
     for step in range(start + 1, steps + 1):
       batch = next(batches)
       shown = batch if shown is None else shown

@@ -129,6 +129,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.train = ml_collections.ConfigDict()
   config.train.model = "cmm_net"  # or others with commas: `phases.MODELS`
+  config.train.profile = False  # trace some steps of each phase
   config.train.log_every_steps = 50
   config.train.picture_every_steps = 1000
   config.train.checkpoint_every_steps = 1000
