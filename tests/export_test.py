@@ -185,10 +185,16 @@ def test_a_command_that_cannot_be_followed_says_so_in_one_error(
   assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_file_that_cannot_be_written_is_named(
-  finished, live, file, tmp_path, monkeypatch
-):
+def packed_and_found_apart(monkeypatch, file, gap):
+  """Spares `export.write` the tracing and the comparison."""
   monkeypatch.setattr(export, "pack", lambda generator: file.read_bytes())
+  monkeypatch.setattr(export, "difference", lambda one, other: gap)
+
+
+def test_a_file_that_cannot_be_written_is_named(
+  finished, file, tmp_path, monkeypatch
+):
+  packed_and_found_apart(monkeypatch, file, 0)
   (tmp_path / "text").write_text("")
 
   with pytest.raises(OSError, match=r"text/smiles' cannot be written \(File"):
@@ -196,9 +202,9 @@ def test_a_file_that_cannot_be_written_is_named(
 
 
 def test_a_program_that_does_something_else_is_not_written(
-  finished, tmp_path, monkeypatch
+  finished, file, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(export, "difference", lambda one, other: 9)
+  packed_and_found_apart(monkeypatch, file, 9)
   out = tmp_path / "smiles"
 
   with pytest.raises(ValueError, match=r"differs from the live one by 9"):
