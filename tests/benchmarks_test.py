@@ -311,7 +311,7 @@ def test_xla_counts_as_many_operations_in_a_layer(transposed):
 
 
 def test_a_whole_network_is_counted_as_xla_counts_it(monkeypatch):
-  monkeypatch.setattr(convolutions, "form_of_backend", lambda: "plain")
+  monkeypatch.setenv(convolutions.SETTING, "plain")
   judge, face = translator.Discriminator(64), jnp.zeros((1, 64, 64, 3))
   weights = jax.eval_shape(judge.init, jax.random.key(0), face, face)
 
