@@ -56,7 +56,7 @@ class VideoGAN(Architecture):
       self.generator.apply(trained[folder]["generator"], first)
       for folder in self._folders()
     ]
-    chosen = jnp.stack(clips)[inputs["label"], jnp.arange(len(first))]
+    chosen = jnp.stack(clips)[inputs["label"], jnp.arange(first.shape[0])]
     return None, chosen[:, None]
 
   def phases(self, config):
