@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from cmm_jax import evaluate
 from cmm_jax.metrics import diversity, similarity
 
 
@@ -71,24 +70,6 @@ def test_the_similarity_is_the_mean_of_scikit_images_over_frames():
   found = similarity.ssim(one, other)
   np.testing.assert_allclose(found, np.mean(wanted), rtol=1e-6)
   np.testing.assert_allclose(wanted[:3], 1)  # one frame of three is equal
-
-
-def test_half_of_the_rise_lies_between_two_frames():
-  curve = np.zeros(32)
-  curve[10:] = 4
-  curve[9] = 1  # half of 4 lies a third of the way from 1 to 4
-
-  np.testing.assert_allclose(evaluate.half_rise(curve), 9 + 1 / 3)
-
-
-def test_half_of_the_rise_counts_from_the_first_frame_and_may_fall():
-  curve = 3 - np.clip(np.arange(32) / 20, 0, 1)  # from 3 to 2
-
-  np.testing.assert_allclose(evaluate.half_rise(curve), 10)
-
-
-def test_a_flat_curve_has_no_rise():
-  assert np.isnan(evaluate.half_rise(np.ones(32)))
 
 
 def test_measures_are_imported_without_what_only_some_of_them_need():

@@ -111,21 +111,22 @@ def test_instruments_that_read_the_truth_are_without_error(varied):
   assert varied.instruments["AU12_icc"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-  ("curve", "frame"),
-  [
-    # 0, 0, 1, 2, 2 ...: half of 2 is reached at frame 2.
-    ([0, 0, 1, *[2] * 9], 2.0),
-    # 0, 0, 2 ...: half way between frames 1 and 2.
-    ([0, 0, *[2] * 10], 1.5),
-  ],
-)
-def test_half_rise_is_found_between_frames(curve, frame):
-  assert variety.half_rise(np.array(curve, float)) == frame
+def test_half_of_the_rise_lies_between_two_frames():
+  curve = np.zeros(32)
+  curve[10:] = 4
+  curve[9] = 1  # half of 4 lies a third of the way from 1 to 4
+
+  np.testing.assert_allclose(variety.half_rise(curve), 9 + 1 / 3)
 
 
-def test_a_curve_that_does_not_rise_has_no_half_rise():
-  assert np.isnan(variety.half_rise(np.zeros(32)))
+def test_half_of_the_rise_counts_from_the_first_frame_and_may_fall():
+  curve = 3 - np.clip(np.arange(32) / 20, 0, 1)  # from 3 to 2
+
+  np.testing.assert_allclose(variety.half_rise(curve), 10)
+
+
+def test_a_flat_curve_has_no_rise():
+  assert np.isnan(variety.half_rise(np.ones(32)))
 
 
 def test_the_reports_goals_are_met_or_missed_by_the_numbers():

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from jaxtyping import Float, Int
 
 _RESAMPLES = 10_000
@@ -113,6 +113,6 @@ def number_of_clips(
     for group in np.array_split(dealt, groups)
   ]
   deviation = np.sqrt((groups - 1) * np.var(found))
-  reach = scipy.stats.t.ppf(0.5 + _CONFIDENCE / 2, groups - 1) * deviation
+  reach = scipy.special.stdtrit(groups - 1, 0.5 + _CONFIDENCE / 2) * deviation
   low = max(least, value - reach)
   return Estimate(value, float(low), float(value + reach), clips)
