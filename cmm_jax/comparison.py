@@ -38,13 +38,15 @@ class Readings:
   Attributes:
     units: model -> AU06 and AU12 of every frame.
     points: model -> the 68 points of every `POINTS_EVERY`th frame, in pixels.
+    moved: model -> these frames' movement curves, for the judge of labels.
     taught: true training clips' movement curves and labels, read alike, which
-      the judge of labels learns from.
-    source: what has read the units.
+      the judge learns from.
+    source: what has read `units`.
   """
 
   units: Mapping[str, Float[np.ndarray, "n t 2"]]
   points: Mapping[str, Float[np.ndarray, "n s 68 2"]]
+  moved: Mapping[str, Float[np.ndarray, "n s c"]]
   taught: obedience.Labelled
   source: str
 
@@ -153,15 +155,11 @@ def _obedience(held_out, readings):
   """1 for each clip that a judge names by its label, else 0, by model; and what
   always naming the commonest label would give."""
   labels = np.array([clip["label"] for clip in held_out.clips])
-
-  def moved(model):
-    units = readings.units[model][:, ::POINTS_EVERY]
-    curves = obedience.movement_curves(readings.points[model], units)
-    return obedience.Labelled(curves, labels)
-
-  true, named = moved(ORIGINALS), {}
-  for model in readings.points:
-    found = obedience.obedience(readings.taught, true, moved(model))
+  true, named = obedience.Labelled(readings.moved[ORIGINALS], labels), {}
+  for model, curves in readings.moved.items():
+    found = obedience.obedience(
+      readings.taught, true, obedience.Labelled(curves, labels)
+    )
     named[model] = found.generated
   return named, found.chance
 

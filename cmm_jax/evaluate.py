@@ -19,9 +19,11 @@ videos/<model>/<clip>.mp4 at FOLDER/<model>/<clip>.csv, and give
 
 import dataclasses
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -75,6 +77,9 @@ def read(
 ) -> comparison.Readings:
   """Reads points and action units from every compared model's videos.
 
+  OpenFace, where it is asked for, reads the units of the tables; the judge of
+  labels goes by the run's reader all the same, which reads training clips too.
+
   Args:
     workdir: of the run.
     held: the clips and the models' smiles.
@@ -86,38 +91,37 @@ def read(
   """
   see = face_points.FacePoints()
   every = comparison.POINTS_EVERY
-  units, points = {}, {}
-  for model in compared_models(list(held.videos)):
-    frames = held.videos[model]
-    units[model] = (
-      _by_openface(workdir, openface, model, held)
-      if openface
-      else reader.action_units(frames, held.frames[:, 0])
+
+  def own(frames, clips):
+    """Units of every frame, points of some, and how these have moved."""
+    units = reader.action_units(
+      frames, np.stack([clip["frames"][0] for clip in clips])
     )
-    points[model] = np.stack(
+    points = np.stack(
       [
         see(one[::every], clip["landmarks"][0])
-        for one, clip in zip(frames, held.clips, strict=True)
+        for one, clip in zip(frames, clips, strict=True)
       ]
     )
-  # The judge of labels learns from what the run's reader sees; by OpenFace
-  # there are no tables of training clips, so their own units serve.
+    moved = obedience.movement_curves(points, units[:, ::every])
+    return units, points, moved
+
+  units, points, moved = {}, {}, {}
+  for model in compared_models(list(held.videos)):
+    units[model], points[model], moved[model] = own(
+      held.videos[model], held.clips
+    )
+    if openface:
+      units[model] = _by_openface(workdir, openface, model, held)
   taught = _training_clips(workdir)
-  frames = np.stack([clip["frames"] for clip in taught])
-  true_units = (
-    np.stack([clip["action_units"] for clip in taught])
-    if openface
-    else reader.action_units(frames, frames[:, 0])
-  )
-  true_points = np.stack(
-    [see(clip["frames"][::every], clip["landmarks"][0]) for clip in taught]
-  )
-  learned = obedience.Labelled(
-    obedience.movement_curves(true_points, true_units[:, ::every]),
-    np.array([clip["label"] for clip in taught]),
-  )
+  _, _, curves = own(np.stack([clip["frames"] for clip in taught]), taught)
+  labels = np.array([clip["label"] for clip in taught])
   return comparison.Readings(
-    units, points, learned, "OpenFace" if openface else "the run's own reader"
+    units,
+    points,
+    moved,
+    obedience.Labelled(curves, labels),
+    "OpenFace" if openface else "the run's own reader",
   )
 
 
@@ -207,7 +211,7 @@ def write(
   return folder
 
 
-def user_study(workdir):
+def user_study(workdir: str | os.PathLike) -> dict[str, Any] | None:
   """The answers of the run's study, if it has one that somebody finished."""
   try:
     return tally.count(store.Store(pathlib.Path(workdir) / "study"))
@@ -258,7 +262,7 @@ def _figures(workdir, held, table, compared):
       ]
     )
   weights = tables.push_weights(table)
-  if len(weights) > 1:
+  if len(weights) > 1 and config.model.num_modes > 1:
     pictures["diversity_against_fidelity"] = figures.diversity_against_fidelity(
       table, weights
     )

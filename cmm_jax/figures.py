@@ -85,12 +85,12 @@ def diversity_against_fidelity(
     1, len(labels), figsize=(4.6 * len(labels), 3.6), squeeze=False
   )
   for axis, label in zip(axes[0], labels, strict=True):
+    rows = [table[model][label] for model in weights]
+    x = [row["apd_smile"].mean for row in rows]
     for metric, name in (
       ("ssim_smile", "conditional sequence"),
       ("ssim_smile_nearest_mode", "nearest mode"),
     ):
-      rows = [table[model][label] for model in weights]
-      x = [row["apd_smile"].mean for row in rows]
       y = [row[metric].mean for row in rows]
       axis.plot(x, y, "o-", label=name)
     for weight, row in zip(weights.values(), rows, strict=True):

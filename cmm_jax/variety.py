@@ -64,8 +64,10 @@ def measure(held_out: HeldOut, reader: reading.Reader) -> Variety:
   for model, smiles in forms.items():
     points = reader.points(smiles.drawings)
     values[model] = _modes(smiles, points, clips, true_points, lpips)
+    # Of other forms the conditional sequence's alone are looked at below.
+    shown = smiles.frames if model == "cmm_net" else smiles.frames[:, :1]
     units[model] = reader.action_units(
-      smiles.frames, np.repeat(frames[:, :1], smiles.frames.shape[1], axis=1)
+      shown, np.repeat(frames[:, :1], shown.shape[1], axis=1)
     )
 
   table: bootstrap.Table = {model: {} for model in values}

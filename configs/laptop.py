@@ -18,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.vae_width = 24
   config.model.translator_width = 32
 
-  # Of 992 clips instead of 264: three to four times as many steps.
+  # Of 991 clips instead of 264: two to four times as many steps.
   config.phases.vae.epochs = 6.0
   config.phases.conditional.epochs = 2.0
   config.phases.modes.epochs = 0.75

@@ -90,6 +90,14 @@ def test_a_number_of_too_few_clips_has_no_interval():
   assert found == bootstrap.Estimate(3.0, None, None, 3)
 
 
+def test_a_number_that_is_lost_without_some_clips_has_no_interval():
+  found = bootstrap.number_of_clips(
+    lambda some: 1.0 if 0 in some else np.nan, 20, least=0.0
+  )
+
+  assert found == bootstrap.Estimate(1.0, None, None, 20)
+
+
 def test_means_leave_out_clips_without_a_value_and_metrics_without_any():
   row = bootstrap.means(
     {

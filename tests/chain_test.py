@@ -381,6 +381,8 @@ def test_whatever_was_trained_is_compared_and_written(
       table.write_text("\n".join([head, *lines]))
   by_openface = evaluate.read(copy.workdir, held, reader, str(tables))
   assert by_openface.source == "OpenFace"
+  for model, curves in by_openface.moved.items():  # the judge's stay ours
+    np.testing.assert_array_equal(curves, readings.moved[model])
   for units in by_openface.units.values():
     np.testing.assert_allclose(units[..., 0], 1.5)
     np.testing.assert_allclose(units[3, :, 1], np.arange(32) / 10, rtol=1e-6)

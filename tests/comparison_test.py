@@ -99,7 +99,13 @@ def compared(clips, monkeypatch):
     obedience.movement_curves(widening, true[:, :: comparison.POINTS_EVERY]),
     labels,
   )
-  readings = comparison.Readings(units, points, taught, "a test")
+  moved = {
+    model: obedience.movement_curves(
+      found, units[model][:, :: comparison.POINTS_EVERY]
+    )
+    for model, found in points.items()
+  }
+  readings = comparison.Readings(units, points, moved, taught, "a test")
   return comparison.compare(held, readings, Classifier())
 
 

@@ -16,8 +16,8 @@ _GROUPS = 10
 class Estimate:
   """A mean, or another number of all clips, and its 95 % interval.
 
-  A number of too few clips to tell how sure it is has no interval: `low` and
-  `high` are None.
+  A number of too few clips to tell how sure it is, or one that is lost when
+  some are left out, has no interval: `low` and `high` are None.
   """
 
   mean: float
@@ -112,6 +112,8 @@ def number_of_clips(
     statistic(np.setdiff1d(everything, group))
     for group in np.array_split(dealt, groups)
   ]
+  if not np.isfinite(found).all():
+    return Estimate(value, None, None, clips)
   deviation = np.sqrt((groups - 1) * np.var(found))
   reach = scipy.special.stdtrit(groups - 1, 0.5 + _CONFIDENCE / 2) * deviation
   low = max(least, value - reach)
