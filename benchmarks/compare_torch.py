@@ -49,7 +49,7 @@ VARIANTS = ("eager", "channels_last", "compiled")
 # As `backend.prepare` sets it for ours: large buffers are kept.
 _ALLOCATOR = {
   "MALLOC_MMAP_MAX_": "0",
-  "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+  "MALLOC_TRIM_THRESHOLD_": str(2**62),
   "MALLOC_ARENA_MAX": "1",
 }
 _HEADER = (
