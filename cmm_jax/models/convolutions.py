@@ -9,6 +9,8 @@ that a CPU does well, behind a `custom_vjp`:
   spread    [b h w o]   x [4 4 c o] -> [b 2h 2w c]  its transpose in the image
   correlate [b 2h 2w c] x [b h w o] -> [4 4 c o]    its transpose in the weights
 
+Wide layers on many pixels take these from `winograd`, with fewer products.
+
 Other backends have convolutions of their own and get the plain form. Which one
 runs is decided by the platform that a program is compiled for, not by the one
 it was traced on, so that an exported program has both. Nothing above this
@@ -26,6 +28,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from cmm_jax.models import winograd
+
 Form = Literal["plain", "cpu"]
 Layer = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -37,6 +41,12 @@ _VIDEO_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 # From this height of the small image on, `spread` is faster as a convolution
 # than as one matrix product and an overlapping sum (measured at batch 64).
 _SUBPIXEL_FROM = 8
+
+# When Winograd's filtering pays: with matrices of some width, and with as many
+# tiles in the batch.
+_TILED_FROM_CHANNELS = 16
+_LARGE_TILES_FROM = 256
+_SMALL_TILES_FROM = 64
 
 
 def form_by_setting() -> Form | None:
@@ -233,15 +243,20 @@ def _correlate(images, gradient):
 
 @jax.custom_vjp
 def _shrink(images, kernel):
+  b, height, width, _ = images.shape
+  if tile := _tile((b, height // 2, width // 2), kernel):
+    return winograd.reduce(images, kernel, tile)
   return _reduce(images, kernel)
 
 
 def _shrink_forward(images, kernel):
-  return _reduce(images, kernel), (images, kernel)
+  return _shrink(images, kernel), (images, kernel)
 
 
 def _shrink_backward(saved, gradient):
   images, kernel = saved
+  if tile := _tile(gradient.shape[:3], kernel):
+    return winograd.spread_and_correlate(images, kernel, gradient, tile)
   return _spread(gradient, kernel), _correlate(images, gradient)
 
 
@@ -250,19 +265,40 @@ _shrink.defvjp(_shrink_forward, _shrink_backward)
 
 @jax.custom_vjp
 def _grow(images, kernel):
+  if tile := _tile(images.shape[:3], kernel):
+    return winograd.spread(images, kernel, tile)
   return _spread(images, kernel)
 
 
 def _grow_forward(images, kernel):
-  return _spread(images, kernel), (images, kernel)
+  return _grow(images, kernel), (images, kernel)
 
 
 def _grow_backward(saved, gradient):
   images, kernel = saved
+  if tile := _tile(images.shape[:3], kernel):
+    return winograd.reduce_and_correlate(gradient, kernel, images, tile)
   return _reduce(gradient, kernel), _correlate(gradient, images)
 
 
 _grow.defvjp(_grow_forward, _grow_backward)
+
+
+def _tile(extent, kernel):
+  """The size of Winograd's tiles if they pay, for small images of this extent.
+
+  The larger ones save more products, but more weights come of them, which each
+  have to meet enough tiles (measured at batches of 16 to 256).
+  """
+  b, h, w = extent
+  if min(kernel.shape[2:]) < _TILED_FROM_CHANNELS or min(h, w) < 4:
+    return None
+  images = b if isinstance(b, int) else 32  # a symbol: at least a clip's frames
+  if h % 4 == w % 4 == 0 and images * h * w // 16 >= _LARGE_TILES_FROM:
+    return 4
+  if h % 2 == w % 2 == 0 and images * h * w // 4 >= _SMALL_TILES_FROM:
+    return 2
+  return None
 
 
 def _shrink_video(frames, kernel):

@@ -1,0 +1,135 @@
+"""Winograd's filtering against the convolution that it stands for."""
+
+import functools
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from cmm_jax.models import convolutions, winograd
+
+
+def reduce(images, kernel):
+  return convolutions.shrink(images, kernel, "plain")
+
+
+def drawn(tile, batch, down, across, channels, out, seed, dtype=jnp.float64):
+  """Images, a kernel, and what the convolution makes of such images."""
+  random = np.random.default_rng(seed)
+  h, w = tile * down, tile * across
+  shapes = (batch, 2 * h, 2 * w, channels), (4, 4, channels, out)
+  shapes = *shapes, (batch, h, w, out)
+  return [jnp.asarray(random.standard_normal(s), dtype) for s in shapes]
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def all_maps(images, kernel, small, tile):
+  return (
+    winograd.reduce(images, kernel, tile),
+    *winograd.reduce_and_correlate(images, kernel, small, tile),
+    winograd.spread(small, kernel, tile),
+    *winograd.spread_and_correlate(images, kernel, small, tile),
+  )
+
+
+@hypothesis.given(
+  tile=st.sampled_from([2, 4]),
+  batch=st.integers(1, 3),
+  down=st.integers(1, 3),
+  across=st.integers(1, 3),
+  channels=st.integers(1, 4),
+  out=st.integers(1, 4),
+  seed=st.integers(0, 2**32 - 1),
+)
+@hypothesis.settings(max_examples=8, deadline=None)
+def test_each_map_is_the_convolution_or_its_transpose(
+  tile, batch, down, across, channels, out, seed
+):
+  with jax.enable_x64(True):
+    images, kernel, small = drawn(
+      tile, batch, down, across, channels, out, seed
+    )
+    reduced, transpose = jax.vjp(reduce, images, kernel)
+    spread, correlated = transpose(small)
+
+    found = all_maps(images, kernel, small, tile)
+
+  wanted = reduced, reduced, correlated, spread, spread, correlated
+  for one, other in zip(found, wanted, strict=True):
+    assert one.dtype == jnp.float64
+    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+def test_a_tile_needs_the_products_that_the_paper_counts(tile):
+  images, kernel, _ = drawn(tile, 1, 1, 1, 3, 5, 0, jnp.float32)
+
+  program = jax.make_jaxpr(winograd.reduce, static_argnums=2)(
+    images, kernel, tile
+  )
+
+  (product,) = (e for e in program.eqns if e.primitive.name == "dot_general")
+  # F(2x2, 2x2) multiplies 9 times and F(4x4, 2x2) 25 times for each pair of
+  # channels; on blocks of 2x2 pixels a channel is four.
+  one, other = (value.aval.shape for value in product.invars)
+  assert sorted((one, other)) == sorted(
+    [((tile + 1) ** 2, 1, 12), ((tile + 1) ** 2, 12, 5)]
+  )
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+def test_single_precision_suffices_for_wide_layers(tile):
+  images, kernel, small = drawn(tile, 8, 1, 1, 256, 256, 1, jnp.float32)
+
+  found = all_maps(images, kernel, small, tile)
+
+  with jax.enable_x64(True):
+    given = [jnp.asarray(x, jnp.float64) for x in (images, kernel, small)]
+    reduced, transpose = jax.vjp(reduce, *given[:2])
+    spread, correlated = transpose(given[2])
+    wanted = reduced, reduced, correlated, spread, spread, correlated
+    wanted = jax.device_get(wanted)
+  for one, other in zip(jax.device_get(found), wanted, strict=True):
+    assert np.abs(one - other).max() < 3e-5 * np.abs(other).max()
+
+
+def test_a_batch_that_is_worth_it_is_filtered_so(monkeypatch):
+  tiles = []
+  reduce = winograd.reduce
+
+  def spy(images, kernel, tile):
+    tiles.append(tile)
+    return reduce(images, kernel, tile)
+
+  monkeypatch.setattr(winograd, "reduce", spy)
+  kernel = jnp.ones((4, 4, 16, 16))
+
+  for batch, side in ((256, 8), (16, 8), (1, 8), (16, 10)):
+    convolutions.shrink(jnp.ones((batch, side, side, 16)), kernel, "cpu")
+
+  assert tiles == [4, 2]  # 256 tiles of 4x4, 64 of 2x2, too few, and 5 is odd
+
+
+@pytest.mark.parametrize("name", ["shrink", "grow"])
+def test_a_filtered_layer_has_the_plain_layers_values_and_gradients(name):
+  large, kernel, small = drawn(4, 64, 2, 2, 16, 16, 2, jnp.float32)
+  given, made = (large, small) if name == "shrink" else (small, large)
+  layer = getattr(convolutions, name)
+
+  @jax.jit
+  def both(given, kernel, made):
+    results = []
+    for form in ("plain", "cpu"):
+      value, transpose = jax.vjp(
+        lambda g, k, form=form: layer(g, k, form), given, kernel
+      )
+      results.append((value, *transpose(made)))
+    return results
+
+  for one, other in zip(*both(given, kernel, made), strict=True):
+    np.testing.assert_allclose(
+      one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max()
+    )
