@@ -32,19 +32,27 @@ def prepare() -> None:
 
 
 def _keep_memory():
-  """Has the process keep what it frees, and hand it out again.
+  """Has the process keep what programs free, and hand it out again.
 
   Buffers over 32 MiB are otherwise mapped, faulted in and unmapped at each use,
   which costs 15 to 25 % of a training step. Threads that are there already
   would go on as before, so no backend may have been asked for.
   """
   try:
-    mallopt = ctypes.CDLL("libc.so.6").mallopt
+    libc = ctypes.CDLL("libc.so.6")
+    mallopt, trim = libc.mallopt, libc.malloc_trim
   except (OSError, AttributeError):  # another C library: only slower
     return
   mallopt(_MMAP_MAX, 0)
   mallopt(_TRIM_THRESHOLD, -1)
   mallopt(_ARENA_MAX, 1)
+
+  def give_back(event: str, duration: float, **_) -> None:
+    """What a compiler used is of no further use."""
+    if "backend_compile" in event and duration > 1:  # seconds
+      trim(0)
+
+  jax.monitoring.register_event_duration_secs_listener(give_back)
 
 
 # A library's kernels for products, and for sums, which have them by default:

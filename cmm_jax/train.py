@@ -144,6 +144,10 @@ def make_train_step(
   on the number of devices. A network outside `state` cannot move.
   """
 
+  def average(tree):
+    # On one device XLA would copy all that it is to average.
+    return jax.lax.pmean(tree, AXIS) if mesh.size > 1 else tree
+
   def step(state: TrainState, frozen, batch):
     def loss_of(params):
       learnt = {
@@ -154,7 +158,7 @@ def make_train_step(
     params = {n: v["params"] for n, v in state.networks.items()}
     gradient = jax.value_and_grad(loss_of, has_aux=True)
     (value, (terms, statistics)), grads = gradient(params)
-    grads = jax.lax.pmean(grads, AXIS)
+    grads = average(grads)
     terms = {"loss": value, **terms}
 
     networks, opt_state = {}, {}
@@ -170,7 +174,7 @@ def make_train_step(
         networks[name]["batch_stats"] = statistics[name]
       terms[f"grad_norm_{name}"] = optax.tree.norm(grad)
     state = TrainState(state.step + 1, networks, opt_state)
-    return state, jax.lax.pmean(terms, AXIS)
+    return state, average(terms)
 
   everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
   mapped = jax.shard_map(

@@ -46,7 +46,7 @@ _SUBPIXEL_FROM = 8
 # tiles in the batch.
 _TILED_FROM_CHANNELS = 16
 _LARGE_TILES_FROM = 256
-_SMALL_TILES_FROM = 64
+_SMALL_TILES_FROM = 128
 
 
 def form_by_setting() -> Form | None:

@@ -12,6 +12,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 import ml_collections
+from jax import lax
 
 from cmm_jax.models import readers, recurrent, translator, vae
 from cmm_jax.phases.instruments import Instruments
@@ -82,14 +83,18 @@ class CMMNet(Architecture):
     _, codes = self.sequences.roll_out(networks, inputs)
     modes = self.modes.apply(networks["modes"], codes)
     sequences = jnp.concatenate([codes[None], modes]).swapaxes(0, 1)
-    drawn = nn.sigmoid(self.sequences.decode(networks, sequences))
-    shape = drawn.shape[:-1]  # b s t h w
     neutral = signed(inputs["first_frame"])
-    neutral = jnp.repeat(neutral, shape[1] * shape[2], axis=0)
-    made = self.translator.apply(
-      networks["translator"], neutral, drawn.reshape(-1, *drawn.shape[3:])
-    )
-    return drawn, made.reshape(*shape, 3)
+
+    def one_photo(given):
+      codes, face = given  # s t d, h w c
+      drawn = nn.sigmoid(self.sequences.decode(networks, codes))
+      frames = drawn.reshape(-1, *drawn.shape[2:])
+      faces = jnp.broadcast_to(face[None], (len(frames), *face.shape))
+      made = self.translator.apply(networks["translator"], faces, frames)
+      return drawn, made.reshape(*drawn.shape[:-1], 3)
+
+    # The frames of all photos at once would fill the memory.
+    return lax.map(one_photo, (sequences, neutral))
 
   def phases(self, config):
     """The phases in the order in which they are trained.
