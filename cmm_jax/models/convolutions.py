@@ -293,6 +293,8 @@ def _tile(extent, kernel):
   b, h, w = extent
   if min(kernel.shape[2:]) < _TILED_FROM_CHANNELS or min(h, w) < 4:
     return None
+  if kernel.dtype.itemsize < 4:  # the transforms need the digits
+    return None
   images = b if isinstance(b, int) else 32  # a symbol: at least a clip's frames
   if h % 4 == w % 4 == 0 and images * h * w // 16 >= _LARGE_TILES_FROM:
     return 4

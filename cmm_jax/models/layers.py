@@ -2,6 +2,9 @@
 
 Every convolution has size 4 (section 4.1). One that feeds a BatchNorm carries
 no bias, since the normalisation would take it away again.
+
+A layer computes in the type of what it is given, float32 or bfloat16; weights
+and statistics are float32 always.
 """
 
 import flax.linen as nn
@@ -42,6 +45,7 @@ class Normalise(nn.Module):
       use_running_average=not train,
       momentum=0.9,  # as PyTorch's default of 0.1, counted the other way round
       epsilon=1e-5,
+      dtype=x.dtype,
       axis_name=self.axis_name if train else None,
       name="norm",
     )(x)
@@ -58,7 +62,8 @@ class Shrink(nn.Module):
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h//2 w//2 {self.features}"]:
     shape = (4, 4, x.shape[-1], self.features)
-    x = convolutions.shrink(x, self.param("kernel", _kernel_init, shape))
+    kernel = self.param("kernel", _kernel_init, shape)
+    x = convolutions.shrink(x, kernel.astype(x.dtype))
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -77,7 +82,8 @@ class Grow(nn.Module):
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h*2 w*2 {self.features}"]:
     shape = (4, 4, self.features, x.shape[-1])
-    x = convolutions.grow(x, self.param("kernel", _grow_init, shape, self.gain))
+    kernel = self.param("kernel", _grow_init, shape, self.gain)
+    x = convolutions.grow(x, kernel.astype(x.dtype))
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -93,7 +99,7 @@ class ShrinkVideo(nn.Module):
   ) -> Float[Array, "b t//2 h//2 w//2 {self.features}"]:
     shape = (4, 4, 4, x.shape[-1], self.features)
     kernel = self.param("kernel", _kernel_init, shape)
-    x = convolutions.shrink_video(x, kernel)
+    x = convolutions.shrink_video(x, kernel.astype(x.dtype))
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -110,7 +116,7 @@ class GrowVideo(nn.Module):
   ) -> Float[Array, "b t*2 h*2 w*2 {self.features}"]:
     shape = (4, 4, 4, self.features, x.shape[-1])
     kernel = self.param("kernel", _grow_init, shape, self.gain)
-    x = convolutions.grow_video(x, kernel)
+    x = convolutions.grow_video(x, kernel.astype(x.dtype))
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -124,7 +130,9 @@ class Flatten(nn.Module):
     self, x: Float[Array, "b *extent c"]
   ) -> Float[Array, "b {self.features}"]:
     x = x.reshape(x.shape[0], -1)
-    return nn.Dense(self.features, kernel_init=_kernel_init, name="dense")(x)
+    return nn.Dense(
+      self.features, dtype=x.dtype, kernel_init=_kernel_init, name="dense"
+    )(x)
 
 
 class Unflatten(nn.Module):
@@ -139,6 +147,7 @@ class Unflatten(nn.Module):
     x = nn.Dense(
       16 * self.features,
       use_bias=False,
+      dtype=x.dtype,
       kernel_init=_kernel_init,
       name="dense",
     )(x)
@@ -184,4 +193,4 @@ def _grow_init(key, shape, gain):
 
 def _with_bias(module: nn.Module, x: jax.Array) -> jax.Array:
   bias = module.param("bias", nn.initializers.zeros_init(), (x.shape[-1],))
-  return x + jnp.broadcast_to(bias, x.shape)
+  return x + jnp.broadcast_to(bias.astype(x.dtype), x.shape)

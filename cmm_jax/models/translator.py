@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from cmm_jax.models import layers
@@ -19,6 +20,7 @@ class Translator(nn.Module):
   image_size: int = 64
   from_neutral: bool = False
   axis_name: str | None = None
+  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
 
   @nn.compact
   def __call__(
@@ -32,7 +34,7 @@ class Translator(nn.Module):
     channels = layers.pyramid(self.image_size, self.width, levels)
     last = levels - 1
 
-    x = jnp.concatenate([neutral, drawing], axis=-1)
+    x = jnp.concatenate([neutral, drawing], axis=-1).astype(self.dtype)
     skips = []
     for i, features in enumerate(channels):
       # No bias on any, as in pix2pix, though the first and the last layer have
@@ -51,7 +53,7 @@ class Translator(nn.Module):
     # Beside the neutral face it starts at nearly nothing: training then goes on
     # from the neutral face instead of from noise.
     gain = 0.01 if self.from_neutral else 1.0
-    x = layers.Grow(3, gain=gain, name=f"up_{last}")(x)
+    x = layers.Grow(3, gain=gain, name=f"up_{last}")(x).astype(jnp.float32)
     if self.from_neutral:
       # The limit keeps arctanh finite at pure black and white.
       x = x + jnp.arctanh(jnp.clip(neutral, -0.99, 0.99))
@@ -63,22 +65,26 @@ class Discriminator(nn.Module):
 
   width: int = 64
   axis_name: str | None = None
+  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
 
   @nn.compact
   def __call__(
     self, *faces: Float[Array, "b h w 3"], train: bool = False
   ) -> Float[Array, "b cells_h cells_w 1"]:
     """One logit per cell of the last map, high where the faces look real."""
-    x = jnp.concatenate(faces, axis=-1)
+    x = jnp.concatenate(faces, axis=-1).astype(self.dtype)
     for i in range(4):
       features = self.width * 2**i
       if i < 3:
         x = layers.Shrink(features, use_bias=i == 0, name=f"conv_{i}")(x)
       else:
-        x = nn.Conv(
-          features, (4, 4), padding=1, use_bias=False, name=f"conv_{i}"
-        )(x)
+        x = _conv(features, x, use_bias=False, name=f"conv_{i}")
       if i > 0:
         x = layers.Normalise(self.axis_name, name=f"norm_{i}")(x, train)
       x = layers.leaky_relu(x)
-    return nn.Conv(1, (4, 4), padding=1, name="conv_4")(x)
+    return _conv(1, x, name="conv_4").astype(jnp.float32)
+
+
+def _conv(features, x, **settings):
+  """Conv(4,1,1), of the type of `x`."""
+  return nn.Conv(features, (4, 4), padding=1, dtype=x.dtype, **settings)(x)

@@ -1,6 +1,8 @@
 """The VAE: landmark image or face to embedding and back (section 3.2)."""
 
 import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from cmm_jax.models import layers
@@ -19,6 +21,7 @@ class ImageVAE(nn.Module):
   image_size: int = 64
   image_channels: int = 1
   axis_name: str | None = None
+  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
 
   def setup(self):
     levels = layers.levels_down_to(self.image_size, 4)
@@ -39,13 +42,15 @@ class ImageVAE(nn.Module):
     train: bool = False,
   ) -> tuple[Float[Array, "b d"], Float[Array, "b d"]]:
     """Images to the embedding's mean and log-variance."""
-    return self.encoder(images, train)
+    mean, log_variance = self.encoder(images.astype(self.dtype), train)
+    return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
 
   def decode(
     self, codes: Float[Array, "b d"], train: bool = False
   ) -> Float[Array, "b h w {self.image_channels}"]:
     """Embeddings to the images before the last function."""
-    return self.decoder(codes, train)
+    decoded = self.decoder(codes.astype(self.dtype), train)
+    return decoded.astype(jnp.float32)
 
 
 class _Encoder(nn.Module):

@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from cmm_jax.models import layers
@@ -22,6 +23,7 @@ class VideoGenerator(nn.Module):
   num_frames: int = 32
   image_size: int = 64
   axis_name: str | None = None
+  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
 
   @nn.compact
   def __call__(
@@ -41,7 +43,7 @@ class VideoGenerator(nn.Module):
     def normalised(x, name):
       return nn.relu(layers.Normalise(self.axis_name, name=name)(x, train))
 
-    x = layers.Shrink(upper[0], name="encode_0")(first)
+    x = layers.Shrink(upper[0], name="encode_0")(first.astype(self.dtype))
     x = nn.relu(x)
     for i, features in enumerate((*upper[1:], top), start=1):
       x = layers.Shrink(features, use_bias=False, name=f"encode_{i}")(x)
@@ -52,9 +54,11 @@ class VideoGenerator(nn.Module):
       x = layers.Grow(features, use_bias=False, name=f"background_{i}")(x)
       x = normalised(x, f"background_norm_{i}")
     x = layers.Grow(3, gain=_LAST_GAIN, name=f"background_{levels - 1}")(x)
-    background = jnp.tanh(x)[:, None]
+    background = jnp.tanh(x.astype(jnp.float32))[:, None]
 
-    x = nn.Dense(start * top, use_bias=False, name="unfold")(code)
+    x = nn.Dense(start * top, use_bias=False, dtype=self.dtype, name="unfold")(
+      code
+    )
     x = x.reshape(*code.shape[:-1], start, top)
     x = normalised(jnp.moveaxis(x, 3, 1), "unfold_norm")
     for i, features in enumerate(reversed(upper)):
@@ -64,6 +68,7 @@ class VideoGenerator(nn.Module):
     x = layers.GrowVideo(
       3 + 1, gain=_LAST_GAIN, name=f"foreground_{levels - 1}"
     )(x)
+    x = x.astype(jnp.float32)
     foreground, mask = jnp.tanh(x[..., :3]), nn.sigmoid(x[..., 3:])
     return mask * foreground + (1 - mask) * background
 
@@ -73,6 +78,7 @@ class VideoDiscriminator(nn.Module):
 
   width: int = 128
   axis_name: str | None = None
+  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
 
   @nn.compact
   def __call__(
@@ -81,12 +87,13 @@ class VideoDiscriminator(nn.Module):
     """Frames in [-1, 1] to one logit, high where the clip looks real."""
     side = frames.shape[2]
     levels = layers.levels_down_to(side, 4)
-    x = frames
+    x = frames.astype(self.dtype)
     for i, features in enumerate(layers.pyramid(side, self.width, levels)):
       x = layers.ShrinkVideo(features, use_bias=i == 0, name=f"conv_{i}")(x)
       if i > 0:
         x = layers.Normalise(self.axis_name, name=f"norm_{i}")(x, train)
       x = layers.leaky_relu(x)
     # A softmax over "real" and "not" is a sigmoid of their difference.
-    real, not_real = jnp.split(layers.Flatten(2, name="verdict")(x), 2, axis=1)
+    verdict = layers.Flatten(2, name="verdict")(x).astype(jnp.float32)
+    real, not_real = jnp.split(verdict, 2, axis=1)
     return real - not_real

@@ -17,7 +17,13 @@ from jax import lax
 from cmm_jax.models import readers, recurrent, translator, vae
 from cmm_jax.phases.instruments import Instruments
 from cmm_jax.phases.modes import Modes, form_of
-from cmm_jax.phases.phase import AXIS, Architecture, Phase, signed
+from cmm_jax.phases.phase import (
+  AXIS,
+  Architecture,
+  Phase,
+  dtype_of,
+  signed,
+)
 from cmm_jax.phases.sequences import RecurrentGenerator, landmark_images
 from cmm_jax.phases.translation import Translation
 
@@ -175,8 +181,11 @@ def architecture(
 ) -> CMMNet:
   """The networks at the config's sizes."""
   data, model = config.data, config.model
-  normalised = dict(image_size=data.image_size, axis_name=AXIS)
-  reader = dict(width=model.reader_width, **normalised)
+  reader = dict(
+    width=model.reader_width, image_size=data.image_size, axis_name=AXIS
+  )
+  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
+  normalised = dict(image_size=data.image_size, **judge)
   return CMMNet(
     vae=vae.ImageVAE(model.code_dim, model.vae_width, **normalised),
     conditional=recurrent.ConditionalLSTM(data.num_frames, model.lstm_dim),
@@ -189,9 +198,7 @@ def architecture(
     translator=translator.Translator(
       model.translator_width, from_neutral=model.from_neutral, **normalised
     ),
-    discriminator=translator.Discriminator(
-      model.translator_width, axis_name=AXIS
-    ),
+    discriminator=translator.Discriminator(model.translator_width, **judge),
     point_reader=readers.PointReader(**reader),
     action_unit_reader=readers.ActionUnitReader(**reader),
     num_labels=num_labels,

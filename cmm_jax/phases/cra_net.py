@@ -11,7 +11,14 @@ import jax.numpy as jnp
 import ml_collections
 
 from cmm_jax.models import recurrent, translator, vae
-from cmm_jax.phases.phase import AXIS, Architecture, Phase, flat, play
+from cmm_jax.phases.phase import (
+  AXIS,
+  Architecture,
+  Phase,
+  dtype_of,
+  flat,
+  play,
+)
 from cmm_jax.phases.sequences import RecurrentGenerator, faces
 
 
@@ -91,17 +98,16 @@ class CRANet(Architecture):
 def architecture(config: ml_collections.ConfigDict, num_labels: int) -> CRANet:
   """The networks at the config's sizes, which are those of CMM-Net."""
   data, model = config.data, config.model
+  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
   return CRANet(
     vae=vae.ImageVAE(
       model.code_dim,
       model.vae_width,
       data.image_size,
       image_channels=3,
-      axis_name=AXIS,
+      **judge,
     ),
     conditional=recurrent.ConditionalLSTM(data.num_frames, model.lstm_dim),
-    discriminator=translator.Discriminator(
-      model.translator_width, axis_name=AXIS
-    ),
+    discriminator=translator.Discriminator(model.translator_width, **judge),
     num_labels=num_labels,
   )

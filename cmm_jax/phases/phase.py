@@ -152,3 +152,18 @@ def signed(images: jax.Array) -> jax.Array:
 def flat(x: jax.Array) -> jax.Array:
   """[b f ...] to [b*f ...]."""
   return x.reshape(-1, *x.shape[2:])
+
+
+def dtype_of(config: ml_collections.ConfigDict) -> jnp.dtype:
+  """What the convolutional networks compute in; weights are float32 always.
+
+  Raises:
+    ValueError: it is no such type.
+  """
+  # Runs from before the setting have none.
+  name = config.model.get("dtype", "float32")
+  if name not in ("float32", "bfloat16"):
+    raise ValueError(
+      f'config.model.dtype is {name!r}: set it to "float32" or "bfloat16".'
+    )
+  return jnp.dtype(name)

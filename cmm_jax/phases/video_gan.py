@@ -14,6 +14,7 @@ from cmm_jax.phases.phase import (
   Architecture,
   Phase,
   apply,
+  dtype_of,
   play,
   signed,
 )
@@ -119,10 +120,9 @@ def architecture(
 ) -> VideoGAN:
   """The networks at the config's sizes."""
   data, width = config.data, config.model.video_gan_width
+  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
   return VideoGAN(
-    generator=VideoGenerator(
-      width, data.num_frames, data.image_size, axis_name=AXIS
-    ),
-    discriminator=VideoDiscriminator(width, axis_name=AXIS),
+    generator=VideoGenerator(width, data.num_frames, data.image_size, **judge),
+    discriminator=VideoDiscriminator(width, **judge),
     num_labels=num_labels,
   )
