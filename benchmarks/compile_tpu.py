@@ -16,7 +16,9 @@ them on four chips. Printed are
 - the collectives of a step and the bytes of their results;
 - what follows from these for larger slices, on paper (`weak_scaling`).
 
-A compilation takes minutes on one core. One process at a time can use libtpu.
+A compilation takes minutes on one core; a fifth of that, for a program that
+needs more memory, with JAX_EXEC_TIME_OPTIMIZATION_EFFORT=-1 in the environment.
+One process at a time can use libtpu.
 """
 
 import contextlib
@@ -106,14 +108,19 @@ def main(argv: Sequence[str]) -> None:
   os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
   os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
   jax.config.update("jax_platforms", "cpu")
+  print(f"The compiler's effort is {_effort()}, of -1 to 1.\n")
   print(_row(_HEADER), _row(["---"] * len(_HEADER)), sep="\n", flush=True)
-  lines = []
+  lines, failures = [], []
   with contextlib.ExitStack() as stack:
     if _JSON.value:
       file = stack.enter_context(pathlib.Path(_JSON.value).open("w"))
     for name in _WORKS.value:
       for topology in _TOPOLOGIES.value:
-        line = measure(works.WORKS[name], topology, _HLO.value)
+        try:
+          line = measure(works.WORKS[name], topology, _HLO.value)
+        except jax.errors.JaxRuntimeError as error:
+          failures.append(f"{name}, {topology}: {error}")
+          continue
         line["weak_scaling"] = weak_scaling(
           line, CHIPS[topology.split(":")[0]], _UTILISATION.value
         )
@@ -126,6 +133,8 @@ def main(argv: Sequence[str]) -> None:
   print(_row(header), _row(["---"] * len(header)), sep="\n")
   for line in lines:
     print(_row(cells_on_paper(line)))
+  if failures:
+    print("", *failures, sep="\n")
 
 
 def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
@@ -147,7 +156,7 @@ def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
   clips = work.clips // _CLIPS_SHARED_BY
   work = dataclasses.replace(work, clips=clips * chips)
   mesh = Mesh(np.array(devices), (phases.AXIS,))
-  program, arguments = _traceable(work, mesh)
+  program, arguments = traceable(work, mesh)
   compiled = program.lower(*arguments).compile()
   text = compiled.as_text()
   if folder:
@@ -166,6 +175,7 @@ def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
     "topology": topology,
     "chips": chips,
     "clips": clips,
+    "effort": _effort(),
     "memory_mib": {name: size / 2**20 for name, size in parts.items()},
     "gflop": flops.of(work) / chips / 1e9,
     "xla_gflop": cost["flops"] / 1e9,
@@ -174,7 +184,11 @@ def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
   }
 
 
-def _traceable(work: Work, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
+def _effort():
+  return jax.config.jax_exec_time_optimization_effort
+
+
+def traceable(work: Work, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
   """What the work runs, and the shapes and places of its arguments, of which
   the last is the batch. The mesh's devices can hold nothing."""
   optimizer = None
