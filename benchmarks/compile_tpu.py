@@ -12,7 +12,8 @@ them on four chips. Printed are
 - the memory of a chip by the compiler's plan, without what its runtime keeps;
 - the operations of a chip, by the count of `flops.py` and by XLA's, which takes
   a loop's body once (as it does in the bytes) and adds what is no product;
-- the bytes that its operations read and write, as XLA estimates them;
+- the bytes that its operations read and write, as XLA estimates them, whether
+  from the chip's memory or from what it holds nearer;
 - the collectives of a step and the bytes of their results;
 - what follows from these for larger slices, on paper (`weak_scaling`).
 
@@ -264,12 +265,13 @@ def weak_scaling(
     utilisation: the share of its peak that products reach.
 
   Returns:
-    Seconds of computing, the seconds of communicating by the number of chips,
-    and by the same the efficiency: computing's share of both.
+    Seconds of computing and what they are bound by, the seconds of
+    communicating by the number of chips, and by the same the efficiency:
+    computing's share of both.
   """
-  computing = max(
-    1e9 * line["gflop"] / (chip.flops * utilisation),
-    line["bytes_accessed"] / chip.memory_bandwidth,
+  computing, bound = max(
+    (1e9 * line["gflop"] / (chip.flops * utilisation), "products"),
+    (line["bytes_accessed"] / chip.memory_bandwidth, "memory"),
   )
   number = sum(found["number"] for found in line["collectives"].values())
   communicating = {}
@@ -283,6 +285,7 @@ def weak_scaling(
     communicating[n] = seconds
   return {
     "computing_s": computing,
+    "bound": bound,
     "communicating_s": communicating,
     "efficiency": {
       n: computing / (computing + seconds)
@@ -344,7 +347,7 @@ def cells_on_paper(line: Mapping[str, Any]) -> list[str]:
   return [
     line["work"],
     line["topology"].split(":")[0],
-    f"{1e3 * paper['computing_s']:.2f}",
+    f"{1e3 * paper['computing_s']:.2f} ({paper['bound']})",
     *(f"{share:.1%}" for share in paper["efficiency"].values()),
   ]
 

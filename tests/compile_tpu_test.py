@@ -98,7 +98,8 @@ def mesh():
 
 
 def test_a_steps_collectives_hold_every_gradient(mesh):
-  work = Work("", "vae", clips=4, frames=1, sizes=_SIZES)
+  sizes = _SIZES | {"data.image_size": 16}
+  work = Work("", "vae", clips=4, frames=1, sizes=sizes)
 
   program, arguments = compile_tpu.traceable(work, mesh)
   found = compile_tpu.collectives(program.lower(*arguments).compile().as_text())
@@ -136,6 +137,7 @@ def test_a_ring_is_added_to_the_time_of_computing():
 
   # 80 operations at 0.4 of 100 a second; 10 bytes over 10 a second are less.
   assert paper["computing_s"] == pytest.approx(2.0)
+  assert paper["bound"] == "products"
   # 2 * 3 / 4 and 2 * 255 / 256 of 10 bytes, over a quarter of 40 a second.
   assert paper["communicating_s"][4] == pytest.approx(1.5, rel=1e-4)
   assert paper["communicating_s"][256] == pytest.approx(1.9921875, rel=1e-4)
@@ -146,6 +148,7 @@ def test_memory_bounds_what_computes_little():
   paper = compile_tpu.weak_scaling(line(bytes_accessed=30.0), _SLOW, 0.4)
 
   assert paper["computing_s"] == pytest.approx(3.0)
+  assert paper["bound"] == "memory"
   assert set(paper["efficiency"].values()) == {1.0}  # nothing is exchanged
 
 
