@@ -76,19 +76,29 @@ def step_of(
 ) -> tuple[Callable, train.TrainState, Any, Any]:
   """The compiled step of the work's phase, and its state, frozen networks and
   batch on the devices."""
+  state, frozen, batch = inputs_of_step(work, networks, optimizer)
+  everywhere = NamedSharding(mesh, PartitionSpec())
+  state = jax.device_put(state, everywhere)
+  split = NamedSharding(mesh, PartitionSpec(phases.AXIS))
+  step = train.make_train_step(phase_of(work).loss, optimizer, mesh)
+  return step, state, jax.device_put(frozen), jax.device_put(batch, split)
+
+
+def inputs_of_step(
+  work: Work,
+  networks: dict[str, Any],
+  optimizer: optax.GradientTransformation,
+) -> tuple[train.TrainState, dict[str, Any], dict[str, Any]]:
+  """The state, the frozen networks and the batch of the work's step."""
   phase = phase_of(work)
   learnt = {name: networks[name] for name in phase.learns}
   frozen = {name: networks[name] for name in phase.reads}
-  everywhere = NamedSharding(mesh, PartitionSpec())
-  state = jax.device_put(train.create_state(learnt, optimizer), everywhere)
-  split = NamedSharding(mesh, PartitionSpec(phases.AXIS))
   batch = {
     name: value
     for name, value in works.batch(work).items()
     if phase.with_frames or name not in ("frames", "first_frame")
   }
-  step = train.make_train_step(phase.loss, optimizer, mesh)
-  return step, state, jax.device_put(frozen), jax.device_put(batch, split)
+  return train.create_state(learnt, optimizer), frozen, batch
 
 
 def write_exchange(file: str, networks: dict[str, Any]) -> None:
@@ -120,18 +130,25 @@ def _training(work, networks):
 
 def generation(work: Work, networks: dict[str, Any]) -> Callable[[], Any]:
   """What makes the smiles of the work's photos."""
-  nets = architecture(work)
+  trained, inputs = inputs_of_generation(work, networks)
+  made = generate.compiled(architecture(work))
+  return lambda: jax.device_get(made(trained, inputs))
+
+
+def inputs_of_generation(
+  work: Work, networks: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """The networks of generation, by phase, and the work's photos."""
   trained = {
     folder: {name: networks[name] for name in names}
-    for folder, names in nets.used().items()
+    for folder, names in architecture(work).used().items()
   }
   inputs = {
     name: value
     for name, value in works.batch(work).items()
     if name in ("first_frame", "first_points", "label")
   }
-  made = generate.compiled(nets)
-  return lambda: jax.device_get(made(trained, inputs))
+  return trained, inputs
 
 
 def _product():

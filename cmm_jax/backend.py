@@ -62,12 +62,13 @@ _LIBRARY_FUSIONS = "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 
 
 @functools.cache
-def compiler_options() -> dict[str, str]:
+def compiler_options(platform: str | None = None) -> dict[str, str]:
   """Options for `jax.jit` that bring a CPU's convolutions near its peak.
 
-  Empty where the backend is none or this version of XLA does not know them.
+  Empty where the platform to compile for, by default the backend's, is another
+  or this version of XLA does not know them.
   """
-  if jax.default_backend() != "cpu":
+  if (platform or jax.default_backend()) != "cpu":
     return {}
   options = {"xla_cpu_experimental_ynn_fusion_type": _LIBRARY_FUSIONS}
   try:

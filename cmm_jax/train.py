@@ -186,9 +186,8 @@ def make_train_step(
     # in every scan of every network.
     check_vma=False,
   )
-  return jax.jit(
-    mapped, donate_argnums=0, compiler_options=backend.compiler_options()
-  )
+  options = backend.compiler_options(mesh.devices.flat[0].platform)
+  return jax.jit(mapped, donate_argnums=0, compiler_options=options)
 
 
 def _seen_by(phase, clips):
