@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from benchmarks import compile_tpu
-from benchmarks.compile_tpu import Chip
+from benchmarks import tpu_programs
+from benchmarks.tpu_programs import Chip
 from benchmarks.works import Work
 from cmm_jax import backend, phases
 
@@ -47,7 +47,7 @@ pred[7]{0}) all-reduce(%a, %b, %c), to_apply=%region_1
 """
 
   # 2 * 128 * 4; 3 * 5 * 2 + 4 + 7
-  assert compile_tpu.collectives(text) == {
+  assert tpu_programs.collectives(text) == {
     "all-reduce": {"number": 2, "bytes": 1024 + 41}
   }
 
@@ -60,7 +60,7 @@ def test_a_start_and_its_done_are_one():
   %cp.done = s8[4]{0} collective-permute-done(%cp)
 """
 
-  assert compile_tpu.collectives(text) == {
+  assert tpu_programs.collectives(text) == {
     "all-gather": {"number": 1, "bytes": 32},
     "collective-permute": {"number": 1, "bytes": 4},
   }
@@ -75,7 +75,7 @@ def test_one_that_is_wrapped_counts_where_it_is():
   %done = f32[2]{0} async-done(%start)
 """
 
-  assert compile_tpu.collectives(text) == {
+  assert tpu_programs.collectives(text) == {
     "reduce-scatter": {"number": 1, "bytes": 8}
   }
 
@@ -86,7 +86,7 @@ def test_what_reads_a_collective_is_none():
   %fusion = f32[4]{0} fusion(%all-reduce.3), kind=kLoop, calls=%all-reduce.9
 """
 
-  assert compile_tpu.collectives(text) == {}
+  assert tpu_programs.collectives(text) == {}
 
 
 # --------------------------------------------------------------------- programs
@@ -101,8 +101,10 @@ def test_a_steps_collectives_hold_every_gradient(mesh):
   sizes = _SIZES | {"data.image_size": 16}
   work = Work("", "vae", clips=4, frames=1, sizes=sizes)
 
-  program, arguments = compile_tpu.traceable(work, mesh)
-  found = compile_tpu.collectives(program.lower(*arguments).compile().as_text())
+  program, arguments = tpu_programs.traceable(work, mesh)
+  found = tpu_programs.collectives(
+    program.lower(*arguments).compile().as_text()
+  )
 
   params = arguments[0].networks["vae"]["params"]
   size = sum(4 * weights.size for weights in jax.tree.leaves(params))
@@ -112,7 +114,7 @@ def test_a_steps_collectives_hold_every_gradient(mesh):
 def test_generation_splits_its_photos_and_keeps_its_weights_whole(mesh):
   work = Work("", "generate", clips=4, frames=4, sizes=_SIZES)
 
-  program, arguments = compile_tpu.traceable(work, mesh)
+  program, arguments = tpu_programs.traceable(work, mesh)
   program.lower(*arguments)
 
   trained, photos = arguments
@@ -133,7 +135,7 @@ def test_a_cpus_options_are_not_for_others():
 
 
 def test_a_ring_is_added_to_the_time_of_computing():
-  paper = compile_tpu.weak_scaling(line(all_reduce=(1, 10)), _SLOW, 0.4)
+  paper = tpu_programs.weak_scaling(line(all_reduce=(1, 10)), _SLOW, 0.4)
 
   # 80 operations at 0.4 of 100 a second; 10 bytes over 10 a second are less.
   assert paper["computing_s"] == pytest.approx(2.0)
@@ -145,7 +147,7 @@ def test_a_ring_is_added_to_the_time_of_computing():
 
 
 def test_memory_bounds_what_computes_little():
-  paper = compile_tpu.weak_scaling(line(bytes_accessed=30.0), _SLOW, 0.4)
+  paper = tpu_programs.weak_scaling(line(bytes_accessed=30.0), _SLOW, 0.4)
 
   assert paper["computing_s"] == pytest.approx(3.0)
   assert paper["bound"] == "memory"
@@ -153,7 +155,7 @@ def test_memory_bounds_what_computes_little():
 
 
 def test_each_collective_waits_for_the_farthest_chip():
-  paper = compile_tpu.weak_scaling(line(all_reduce=(1000, 0)), _SLOW, 0.4)
+  paper = tpu_programs.weak_scaling(line(all_reduce=(1000, 0)), _SLOW, 0.4)
 
   # A torus of 4 x 4: 2 + 2 hops to the farthest, and back; of 16 x 16: 8 + 8.
   assert paper["communicating_s"][16] == pytest.approx(1000 * 8e-6)
@@ -161,7 +163,7 @@ def test_each_collective_waits_for_the_farthest_chip():
 
 
 def test_what_is_gathered_grows_with_the_batch():
-  paper = compile_tpu.weak_scaling(line(all_gather=(1, 8)), _SLOW, 0.4)
+  paper = tpu_programs.weak_scaling(line(all_gather=(1, 8)), _SLOW, 0.4)
 
   # 2 bytes of each chip's, to 3 others and to 15, at 10 bytes a second
   assert paper["communicating_s"][4] == pytest.approx(0.6, rel=1e-4)
