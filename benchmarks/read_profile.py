@@ -1,7 +1,7 @@
 """Whether steps wait for the host, from the profiles of a training.
 
   python -m cmm_jax.main --config=configs/quick.py --config.train.profile=True
-  python -m benchmarks.read_profile --workdir=runs/quick
+  python -m benchmarks.read_profile runs/quick
 
 Of the traced steps of each phase: the share of the time in which a program of
 XLA's ran, and the longest pause between two. A batch that was not ready, or a
@@ -13,9 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import jax
-from absl import app, flags
-
-_WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "Of the training.")
+from absl import app
 
 _ON_CPU = "ThunkExecutor::Execute (wait for completion)"
 _ON_DEVICE = "XLA Modules"  # the line of an accelerator that has the programs
@@ -25,11 +23,9 @@ Interval = tuple[float, float]
 
 def main(argv: Sequence[str]) -> None:
   """Prints a row for each phase that was traced."""
-  if len(argv) > 1:
-    raise app.UsageError(
-      f"Unknown argument {argv[1]!r}; the run is --workdir=…"
-    )
-  folder = pathlib.Path(_WORKDIR.value) / "profile"
+  if len(argv) != 2:
+    raise app.UsageError("Name the training's folder, such as runs/quick.")
+  folder = pathlib.Path(argv[1]) / "profile"
   files = {}
   for file in sorted(folder.glob("*/plugins/profile/*/*.xplane.pb")):
     files[file.relative_to(folder).parts[0]] = file  # the newest of each phase
