@@ -24,8 +24,10 @@ One process at a time can use libtpu.
 """
 
 import contextlib
+import importlib.util
 import json
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,6 +48,11 @@ _WORKS = flags.DEFINE_multi_enum(
 )
 _TOPOLOGIES = flags.DEFINE_multi_string(
   "topology", ["v5e:2x2", "v6e:2x2"], "The slice of chips to compile for."
+)
+flags.register_validator(
+  _TOPOLOGIES,
+  lambda slices: all(name.split(":")[0] in CHIPS for name in slices),
+  f"a slice is one of {', '.join(CHIPS)} and its sides, such as v5e:2x2",
 )
 _UTILISATION = flags.DEFINE_float(
   "utilisation",
@@ -73,6 +80,8 @@ def main(argv: Sequence[str]) -> None:
   """Compiles, and prints each program's row when it is done."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; works are --work=…")
+  if importlib.util.find_spec("libtpu") is None:
+    sys.exit("error: libtpu is not installed; pip install -e .[tpu].")
   tpu_programs.prepare()
   print(f"The compiler's effort is {tpu_programs.effort()}, of -1 to 1.\n")
   print(_row(_HEADER), _row(["---"] * len(_HEADER)), sep="\n", flush=True)

@@ -37,7 +37,10 @@ def main(argv: Sequence[str]) -> None:
   print("| phase | traced, s | a program runs | longest pause, ms |")
   print("|---|---|---|---|")
   for phase, file in files.items():
-    whole, running, pause = summary(programs(file))
+    try:
+      whole, running, pause = summary(programs(file))
+    except ValueError as error:
+      sys.exit(f"error: {file}: {error}; was it traced by this JAX?")
     print(f"| {phase} | {whole:.2f} | {running:.1%} | {1e3 * pause:.1f} |")
 
 

@@ -63,7 +63,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.from_neutral = True  # (ours); False: the paper's form
   config.model.reader_width = 32  # (ours), for measuring only
   config.model.video_gan_width = 128  # Vondrick et al. 2016
-  # "bfloat16" halves what a TPU or GPU moves; weights stay float32 (ours).
+  # Or "bfloat16", for TPUs and GPUs; weights stay float32 (ours).
   config.model.dtype = "float32"
 
   # How the modes are made and parted: see `phases.modes.ModeForm`. Other forms
