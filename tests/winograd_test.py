@@ -133,3 +133,42 @@ def test_a_filtered_layer_has_the_plain_layers_values_and_gradients(name):
     np.testing.assert_allclose(
       one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max()
     )
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+def test_in_time_a_tile_takes_one_convolution_more_than_new_frames(tile):
+  random = np.random.default_rng(3)
+  large, kernel, small = (
+    jnp.asarray(random.standard_normal(shape), jnp.float32)
+    for shape in (
+      (2, 4 * tile, 8, 4, 2),
+      (4, 4, 4, 2, 3),
+      (2, 2 * tile, 4, 2, 3),
+    )
+  )
+  given = []
+
+  def counted(layer):
+    def convolution(images, part):
+      given.append((images.shape, part.shape))
+      return layer(images, part, "plain")
+
+    return convolution
+
+  shrunk = winograd.shrink_video(
+    large, kernel, tile, counted(convolutions.shrink)
+  )
+  grown = winograd.grow_video(small, kernel, tile, counted(convolutions.grow))
+
+  # Two clips of two tiles, each with pairs of frames as channels: T + 1
+  # convolutions make what T, with as many weights for twice the pairs, make
+  # directly.
+  assert given == [((4, 8, 4, 4), (4, 4, 4, 3))] * (tile + 1) + [
+    ((4, 4, 2, 3), (4, 4, 4, 3))
+  ] * (tile + 1)
+  wanted = (
+    convolutions.shrink_video(large, kernel, "plain"),
+    convolutions.grow_video(small, kernel, "plain"),
+  )
+  for one, other in zip((shrunk, grown), wanted, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)

@@ -304,6 +304,8 @@ def _tile(extent, kernel):
 
 
 def _shrink_video(frames, kernel):
+  if tile := _tile_in_time(frames.shape[1] // 2, kernel):
+    return winograd.shrink_video(frames, kernel, tile, _shrink)
   b, t, height, width, c = frames.shape
   padded = jnp.pad(frames, ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
   # The four frames below each new one, side by side as channels.
@@ -314,6 +316,8 @@ def _shrink_video(frames, kernel):
 
 
 def _grow_video(frames, kernel):
+  if tile := _tile_in_time(frames.shape[1], kernel):
+    return winograd.grow_video(frames, kernel, tile, _grow)
   b, t, h, w, o = frames.shape
   c = kernel.shape[3]
   flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 4 * c, o)
@@ -325,3 +329,11 @@ def _grow_video(frames, kernel):
   second = jnp.pad(made[..., 1, :, :], ((0, 0), (1, 0), *around))
   blocks = jnp.moveaxis(first + second, 4, 2)  # [b t+1 2 2h 2w c]
   return blocks.reshape(b, 2 * (t + 1), 2 * h, 2 * w, c)[:, 1:-1]
+
+
+def _tile_in_time(frames, kernel):
+  """As `_tile`, for the smaller number of frames: it spares copies of them, so
+  that it pays for any number of channels."""
+  if kernel.dtype.itemsize < 4:
+    return None
+  return next((tile for tile in (4, 2) if frames % tile == 0), None)

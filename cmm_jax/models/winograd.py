@@ -11,10 +11,14 @@ the product is one of (T + 1)^2 pairs of matrices, and the transforms around it
 add and subtract neighbours. They are linear, so the convolution's transposes,
 in its images and in its weights, are made of the same three and of their own
 transposes; what two of these maps share is computed once.
+
+Time is filtered around all this: a convolution of clips becomes T + 1 of
+images, where the direct form takes 2 T of as many.
 """
 
 import functools
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -70,6 +74,63 @@ def reduce_and_correlate(
     _reduce(inputs, _weights(kernel, tile), images.shape),
     _correlate(inputs, _outputs_transposed(gradient, tile)),
   )
+
+
+def shrink_video(
+  frames: Float[Array, "b time height width c"],
+  kernel: Float[Array, "4 4 4 c o"],
+  tile: int,
+  shrink: Callable[[Array, Array], Array],
+) -> Float[Array, "b t h w o"]:
+  """The convolution in time too, as T + 1 convolutions of images.
+
+  Args:
+    frames: T divides t.
+    kernel: its first axis is that of time.
+    tile: T, the new frames that are made together.
+    shrink: the convolution of images, of stride 2 and padding 1.
+  """
+  b, time, height, width, c = frames.shape
+  inputs, weights, outputs = _matrices(tile)
+  pairs = frames.reshape(b, -1, tile, 2, height, width, c)
+  odd, even = (_combine(inputs, parts) for parts in _unfold(pairs, 1))
+  made = [
+    shrink(jnp.concatenate(pair, -1).reshape(-1, height, width, 2 * c), part)
+    for *pair, part in zip(odd, even, _in_time(weights, kernel), strict=True)
+  ]
+  made = jnp.stack(_combine(outputs.T, made), 1)
+  return made.reshape(b, time // 2, *made.shape[2:])
+
+
+def grow_video(
+  frames: Float[Array, "b t h w o"],
+  kernel: Float[Array, "4 4 4 c o"],
+  tile: int,
+  grow: Callable[[Array, Array], Array],
+) -> Float[Array, "b time height width c"]:
+  """The transpose of `shrink_video` in the frames, by that of `shrink`."""
+  b, t, h, w, o = frames.shape
+  inputs, weights, outputs = _matrices(tile)
+  tiles = frames.reshape(-1, tile, h, w, o)
+  parts = _combine(outputs, [tiles[:, i] for i in range(tile)])
+  made = [
+    grow(*given) for given in zip(parts, _in_time(weights, kernel), strict=True)
+  ]
+  made = [m.reshape(b, -1, 2 * h, 2 * w, 2, kernel.shape[3]) for m in made]
+  odd, even = (
+    _combine(inputs.T, [m[..., p, :] for m in made]) for p in range(2)
+  )
+  made = jnp.stack(_fold(odd, even, axis=1), 2)
+  return made.reshape(b, 2 * t, *made.shape[3:])
+
+
+def _in_time(matrix, kernel):
+  """[4 4 4 c o] -> [4 4 2c o], T + 1 times; of pairs of frames."""
+  c, o = kernel.shape[3:]
+  made = _combine(matrix, list(kernel.reshape(2, 2, 4, 4, c, o)))
+  return [
+    part.transpose(1, 2, 0, 3, 4).reshape(4, 4, 2 * c, o) for part in made
+  ]
 
 
 def _reduce(inputs, weights, shape):
