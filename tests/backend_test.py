@@ -1,4 +1,4 @@
-"""What a process sets once: here, that it keeps its memory."""
+"""What a process sets once: here, what it does with memory."""
 
 import subprocess
 import sys
@@ -25,15 +25,33 @@ work(x).block_until_ready()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+_READY = """
+from cmm_jax import backend
+if {prepared}:
+  backend.prepare()
+import jax
+import jax.numpy as jnp
 
-def faults(prepared: bool) -> int:
-  """Pages of memory that a program is given anew when it runs again."""
-  code = _FAULTS.format(prepared=prepared)
+x = jnp.ones((2000, 2000))
+print(int(jax.jit(lambda x: x @ x @ x)(x).is_ready()))
+"""
+
+
+def output(program: str, prepared: bool) -> int:
+  """The number that a process of its own prints."""
+  code = program.format(prepared=prepared)
   command = [sys.executable, "-c", code]
   return int(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_large_buffers_are_kept_between_steps():
-  assert faults(prepared=False) > 10_000, "nothing to keep"
-  assert faults(prepared=True) < 1000
+  # Pages of memory that a program is given anew when it runs again.
+  assert output(_FAULTS, prepared=False) > 10_000, "nothing to keep"
+  assert output(_FAULTS, prepared=True) < 1000
+
+
+def test_no_step_waits_with_its_memory_for_the_one_before():
+  # Each is over when its call returns, so that no two are ever under way.
+  assert not output(_READY, prepared=False), "nothing to see to"
+  assert output(_READY, prepared=True)
