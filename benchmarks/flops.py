@@ -97,8 +97,7 @@ def count(
 
 
 def _product(work):
-  del work
-  return 2.0 * works.PRODUCT_SIZE**3
+  return 2.0 * work.clips * works.PRODUCT_SIZE**3
 
 
 def _vae(work):

@@ -32,7 +32,7 @@ def build(work: Work, exchange: str | None = None) -> Callable[[], Any]:
     exchange: the file that PyTorch reads, if it is to be written.
   """
   if work.kind == "product":
-    return _product()
+    return _product(work)
   networks = first_networks(work)
   if exchange:
     write_exchange(exchange, networks)
@@ -151,11 +151,16 @@ def inputs_of_generation(
   return trained, inputs
 
 
-def _product():
+def _product(work):
   matrix = jnp.ones((works.PRODUCT_SIZE,) * 2)
   options = backend.compiler_options()
   product = jax.jit(lambda a, b: a @ b, compiler_options=options)
-  return lambda: product(matrix, matrix).block_until_ready()
+
+  def run():
+    for _ in range(work.clips):
+      product(matrix, matrix).block_until_ready()
+
+  return run
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ class Work:
 
   Attributes:
     name: in the tables.
-    kind: the phase whose step it is; "generate"; or "product", a product of
-      two matrices, the fastest work there is.
-    clips: of a batch, or photos.
+    kind: the phase whose step it is; "generate"; or "product", the product
+      of two matrices, the fastest work there is.
+    clips: of a batch; or photos; or products one after the other.
     frames: of each clip in the loss.
     sizes: what differs from configs/nemo.py, by its place there.
   """
@@ -55,7 +55,7 @@ class Work:
 
 
 PRODUCT_SIZE = 2048
-PRODUCT = Work("product", "product")
+PRODUCT = Work("product", "product", clips=8)  # a second, as a step takes
 
 # A narrower Video-GAN, since at 128 two cores take seconds for one clip.
 _NARROW = {"model.video_gan_width": 32}

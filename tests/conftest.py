@@ -4,6 +4,7 @@ Nothing of cmm_jax may be imported before the hook that checks annotations.
 """
 
 import os
+import pathlib
 
 # Eight devices, so that tests can compare one with all; each is slower.
 os.environ["XLA_FLAGS"] = (
@@ -12,6 +13,7 @@ os.environ["XLA_FLAGS"] = (
 os.environ.setdefault("TFDS_DISABLE_TENSORFLOW_WARNING", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import filelock
 import jax
 import pytest
 from jaxtyping import install_import_hook
@@ -24,23 +26,40 @@ install_import_hook(
 )
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+  """A folder of this suite's, the same for all processes that run its tests."""
+  own = tmp_path_factory.getbasetemp()
+  return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory):
+def compiled_once(shared):
   """A cache of compiled programs for these tests alone: several trainings of
   the same phases compile them once, and what a user has cached plays no part.
   """
-  folder = tmp_path_factory.mktemp("xla")
-  jax.config.update("jax_compilation_cache_dir", str(folder))
+  jax.config.update("jax_compilation_cache_dir", str(shared / "xla"))
+
+
+def made_once(folder: pathlib.Path, make) -> pathlib.Path:
+  """The folder, made by whichever process is the first to need it."""
+  done = folder.with_suffix(".done")
+  with filelock.FileLock(folder.with_suffix(".lock")):
+    if not done.exists():
+      make(folder)
+      done.touch()
+  return folder
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
+def data_dir(shared):
   """Where the dataset "miniature" is prepared."""
   import miniature
 
-  folder = tmp_path_factory.mktemp("data")
-  miniature.Miniature(data_dir=folder).download_and_prepare()
-  return str(folder)
+  def make(folder):
+    miniature.Miniature(data_dir=folder).download_and_prepare()
+
+  return str(made_once(shared / "data", make))
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +79,13 @@ def config(data_dir, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def finished(data_dir, tmp_path_factory):
+def finished(data_dir, shared):
   """The config of a run that has trained all phases, not to be written to."""
   import miniature
 
   from cmm_jax import main
 
-  config = miniature.config(data_dir, tmp_path_factory.mktemp("finished"))
-  main.train_all(config)
-  return config
+  def make(folder):
+    main.train_all(miniature.config(data_dir, folder))
+
+  return miniature.config(data_dir, made_once(shared / "finished", make))
