@@ -151,7 +151,8 @@ def _correlate(inputs, to_products):
 
 
 # Without it the transforms are merged into the products, which are then no
-# longer what the library takes.
+# longer what the library takes, and into what reads the result, which then
+# looks for the part that holds a pixel as often as it reads it.
 _barrier = lax.optimization_barrier
 
 
@@ -226,7 +227,8 @@ def _inputs_transposed(made, shape):
   made = jnp.stack(_fold(*phases, axis=2), 3)  # n b down 2*tile across 2*c
   made = made.reshape(n, b * height, across, 2, c)
   phases = [_combine(matrix, list(made[..., p, :])) for p in range(2)]
-  return jnp.stack(_fold(*phases, axis=1), 2).reshape(b, height, width, c)
+  made = _barrier(jnp.stack(_fold(*phases, axis=1), 2))
+  return made.reshape(b, height, width, c)
 
 
 def _unfold(pixels, axis):
@@ -269,7 +271,7 @@ def _outputs(products, shape):
   products = products.reshape(n, n, b, h // tile, w // tile, -1)
   rows = _combine(matrix, list(products))
   both = [jnp.stack(_combine(matrix, list(row)), 3) for row in rows]
-  return jnp.stack(both, 2).reshape(b, h, w, -1)
+  return _barrier(jnp.stack(both, 2)).reshape(b, h, w, -1)
 
 
 def _outputs_transposed(gradient, tile):
