@@ -57,7 +57,7 @@ def spread_and_correlate(
   """Its transposes in the images and in the weights."""
   to_products = _outputs_transposed(gradient, tile)
   return (
-    _spread(to_products, _weights(kernel, tile), gradient.shape),
+    _barrier(_spread(to_products, _weights(kernel, tile), gradient.shape)),
     _correlate(_inputs(images, tile), to_products),
   )
 
@@ -71,7 +71,7 @@ def reduce_and_correlate(
   """The convolution, and its transpose in the weights."""
   inputs = _inputs(images, tile)
   return (
-    _reduce(inputs, _weights(kernel, tile), images.shape),
+    _barrier(_reduce(inputs, _weights(kernel, tile), images.shape)),
     _correlate(inputs, _outputs_transposed(gradient, tile)),
   )
 
@@ -151,8 +151,8 @@ def _correlate(inputs, to_products):
 
 
 # Without it the transforms are merged into the products, which are then no
-# longer what the library takes, and into what reads the result, which then
-# looks for the part that holds a pixel as often as it reads it.
+# longer what the library takes. A gradient's last sum would be merged into the
+# slope of the activation, which looks twice for the part that holds a pixel.
 _barrier = lax.optimization_barrier
 
 
@@ -227,8 +227,7 @@ def _inputs_transposed(made, shape):
   made = jnp.stack(_fold(*phases, axis=2), 3)  # n b down 2*tile across 2*c
   made = made.reshape(n, b * height, across, 2, c)
   phases = [_combine(matrix, list(made[..., p, :])) for p in range(2)]
-  made = _barrier(jnp.stack(_fold(*phases, axis=1), 2))
-  return made.reshape(b, height, width, c)
+  return jnp.stack(_fold(*phases, axis=1), 2).reshape(b, height, width, c)
 
 
 def _unfold(pixels, axis):
@@ -271,7 +270,7 @@ def _outputs(products, shape):
   products = products.reshape(n, n, b, h // tile, w // tile, -1)
   rows = _combine(matrix, list(products))
   both = [jnp.stack(_combine(matrix, list(row)), 3) for row in rows]
-  return _barrier(jnp.stack(both, 2)).reshape(b, h, w, -1)
+  return jnp.stack(both, 2).reshape(b, h, w, -1)
 
 
 def _outputs_transposed(gradient, tile):
