@@ -29,8 +29,8 @@ def prepare() -> None:
     folder = os.path.join(home, "cmm_jax", "xla")
     jax.config.update("jax_compilation_cache_dir", folder)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-  # A step sent while another runs would be given its temporaries before those
-  # of the other are freed: twice the memory, and on a CPU it gains no time.
+  # Dispatched asynchronously, a step is given its temporaries before those of
+  # the last are freed: up to twice the memory, and on a CPU no time is gained.
   jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 

@@ -51,7 +51,7 @@ def test_large_buffers_are_kept_between_steps():
   assert output(_FAULTS, prepared=True) < 1000
 
 
-def test_no_step_waits_with_its_memory_for_the_one_before():
-  # Each is over when its call returns, so that no two are ever under way.
+def test_a_step_is_over_when_its_call_returns():
+  # So that the temporaries of two are never in memory together.
   assert not output(_READY, prepared=False), "nothing to see to"
   assert output(_READY, prepared=True)
