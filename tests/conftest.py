@@ -6,9 +6,17 @@ Nothing of cmm_jax may be imported before the hook that checks annotations.
 import os
 import pathlib
 
-# Eight devices, so that tests can compare one with all; each is slower.
-os.environ["XLA_FLAGS"] = (
-  os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["XLA_FLAGS"] = " ".join(
+  (
+    os.environ.get("XLA_FLAGS", ""),
+    # Eight, so that tests can compare one with all; each is slower.
+    "--xla_force_host_platform_device_count=8",
+    # Compile time, most of what a small training costs: the emitters through
+    # MLIR take two to three times as long as those that they replaced, and a
+    # program in many parts longer than in one.
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+  )
 )
 os.environ.setdefault("TFDS_DISABLE_TENSORFLOW_WARNING", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
