@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 import orbax.checkpoint as ocp
 
 # Settings that may change between starts of one run: they move nothing learnt.
@@ -102,7 +103,13 @@ class Checkpoints:
   def save(
     self, step: int, networks: Mapping[str, Any], optimiser: Mapping[str, Any]
   ) -> None:
-    """Saves after `step` steps, in the background."""
+    """Saves after `step` steps, in the background.
+
+    All is the same on every device, so one host copy is what is written. Given
+    the arrays themselves, Orbax would take an n-th of each from each of n
+    devices: a program to compile and run for every array and device.
+    """
+    networks, optimiser = jax.tree.map(np.array, (networks, optimiser))
     self._manager.save(
       step,
       args=ocp.args.Composite(

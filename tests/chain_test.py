@@ -39,10 +39,9 @@ def saved(workdir, phase):
   """The newest checkpoint of a phase: step, and every array by its path."""
   folder = checkpoints.Checkpoints(workdir, phase)
   with folder as kept:
-    step, networks, _ = kept.restore()
-    abstract = kept._manager.item_metadata(step)["optimiser"]
-    optimiser = kept.restore(networks, abstract)[2]
-  leaves = jax.tree_util.tree_leaves_with_path((networks, optimiser))
+    there = kept._manager.item_metadata(kept.newest_step())
+    step, *arrays = kept.restore(there["networks"], there["optimiser"])
+  leaves = jax.tree_util.tree_leaves_with_path(arrays)
   return step, {jax.tree_util.keystr(k): np.asarray(v) for k, v in leaves}
 
 
