@@ -5,6 +5,7 @@ Nothing of cmm_jax may be imported before the hook that checks annotations.
 
 import os
 import pathlib
+import tempfile
 
 os.environ["XLA_FLAGS"] = " ".join(
   (
@@ -18,6 +19,11 @@ os.environ["XLA_FLAGS"] = " ".join(
     "--xla_cpu_parallel_codegen_split_count=1",
   )
 )
+# What is rendered, and the faces found in it, once for all processes: they
+# inherit the variable from the one that starts them and clears up.
+if "CMM_JAX_MINIATURES" not in os.environ:
+  _rendered = tempfile.TemporaryDirectory(prefix="miniatures_")
+  os.environ["CMM_JAX_MINIATURES"] = _rendered.name
 os.environ.setdefault("TFDS_DISABLE_TENSORFLOW_WARNING", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -12,10 +12,14 @@ measured, because the truth is known:
 
 import argparse
 import atexit
+import contextlib
 import dataclasses
+import fcntl
 import fractions
 import functools
+import os
 import pathlib
+import pickle
 import tempfile
 from collections.abc import Iterator
 
@@ -29,6 +33,9 @@ from PIL import Image
 from cmm_jax import landmarks
 from cmm_jax.preprocess import segment
 from cmm_jax.virtual_face import appearance, expression, head, scene, smile
+
+# The environment variable with a folder for what several processes share.
+FOLDER = "CMM_JAX_MINIATURES"
 
 # Of the lips and the eyes nothing random here: what AU06 and AU12 do is tested.
 _CALM = smile.StylePriors(
@@ -402,18 +409,27 @@ _MAKERS = {
 
 @functools.cache
 def once(dataset: str) -> tuple[pathlib.Path, dict[str, Truth]]:
-  """A copy in a temporary folder, made once in a process; and its truths."""
-  folder = _temporary_folder(dataset)
-  return folder, _MAKERS[dataset](folder)
+  """A copy in a temporary folder, and its truths; whoever is first makes it."""
+  folder = _shared_folder(dataset)
+  truths = folder.with_suffix(".truths")
+  with _alone(dataset):
+    if not truths.exists():
+      truths.write_bytes(pickle.dumps(_MAKERS[dataset](folder)))
+    return folder, pickle.loads(truths.read_bytes())
 
 
 class SharesSightings:
   """Mixed into a builder of a miniature, for tests.
 
-  Whichever such builder of a process comes first looks for the faces.
+  Whichever such builder comes first looks for the faces.
   """
 
   MINIATURE: str
+
+  def download_and_prepare(self, **kwargs):
+    # Two at once would look for the same faces and write the same tables.
+    with _alone(f"{self.MINIATURE}_preparation"):
+      super().download_and_prepare(**kwargs)
 
   def _work(self):
     folder = epath.Path(shared_preparation(self.MINIATURE))
@@ -422,14 +438,31 @@ class SharesSightings:
 
 def shared_preparation(dataset: str) -> pathlib.Path:
   """Where builders that share their sightings leave their preparation."""
-  return _temporary_folder(f"{dataset}_preparation")
+  return _shared_folder(f"{dataset}_preparation")
+
+
+def _shared_folder(name):
+  folder = _root() / name
+  folder.mkdir(exist_ok=True)
+  return folder
 
 
 @functools.cache
-def _temporary_folder(name):
-  folder = tempfile.TemporaryDirectory(prefix=f"{name}_")
+def _root():
+  """This process's own folder, or that of all which run the same tests."""
+  if FOLDER in os.environ:
+    return pathlib.Path(os.environ[FOLDER])
+  folder = tempfile.TemporaryDirectory(prefix="miniatures_")
   atexit.register(folder.cleanup)
   return pathlib.Path(folder.name)
+
+
+@contextlib.contextmanager
+def _alone(name):
+  """Has other processes wait that want to do the same."""
+  with (_root() / f"{name}.lock").open("w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield
 
 
 def main() -> None:
