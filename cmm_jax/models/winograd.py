@@ -57,7 +57,7 @@ def spread_and_correlate(
   """Its transposes in the images and in the weights."""
   to_products = _outputs_transposed(gradient, tile)
   return (
-    _barrier(_spread(to_products, _weights(kernel, tile), gradient.shape)),
+    _spread(to_products, _weights(kernel, tile), gradient.shape),
     _correlate(_inputs(images, tile), to_products),
   )
 
@@ -71,7 +71,7 @@ def reduce_and_correlate(
   """The convolution, and its transpose in the weights."""
   inputs = _inputs(images, tile)
   return (
-    _barrier(_reduce(inputs, _weights(kernel, tile), images.shape)),
+    _reduce(inputs, _weights(kernel, tile), images.shape),
     _correlate(inputs, _outputs_transposed(gradient, tile)),
   )
 
@@ -151,8 +151,8 @@ def _correlate(inputs, to_products):
 
 
 # Without it the transforms are merged into the products, which are then no
-# longer what the library takes. A gradient's last sum would be merged into the
-# slope of the activation, which looks twice for the part that holds a pixel.
+# longer what the library takes. (XLA's CPU compiler drops barriers before it
+# merges loops: they keep no transform from being merged into what follows.)
 _barrier = lax.optimization_barrier
 
 
