@@ -105,17 +105,24 @@ def test_a_batch_that_is_worth_it_is_filtered_so(monkeypatch):
     return reduce(images, kernel, tile)
 
   monkeypatch.setattr(winograd, "reduce", spy)
-  kernel = jnp.ones((4, 4, 16, 16))
 
-  for batch, side in ((256, 8), (32, 8), (1, 8), (32, 10)):
-    convolutions.shrink(jnp.ones((batch, side, side, 16)), kernel, "cpu")
+  for batch, side, channels in (
+    (256, 8, 64),  # 256 tiles of 4x4
+    (64, 8, 64),  # 256 of 2x2
+    (32, 8, 64),  # too few
+    (256, 10, 64),  # 5 is odd
+    (256, 8, 32),  # too narrow
+  ):
+    kernel = jnp.ones((4, 4, channels, channels))
+    images = jnp.ones((batch, side, side, channels))
+    convolutions.shrink(images, kernel, "cpu")
 
-  assert tiles == [4, 2]  # 256 tiles of 4x4, 128 of 2x2, too few, and 5 is odd
+  assert tiles == [4, 2]
 
 
 @pytest.mark.parametrize("name", ["shrink", "grow"])
 def test_a_filtered_layer_has_the_plain_layers_values_and_gradients(name):
-  large, kernel, small = drawn(4, 64, 2, 2, 16, 16, 2, jnp.float32)
+  large, kernel, small = drawn(4, 64, 2, 2, 64, 64, 2, jnp.float32)
   given, made = (large, small) if name == "shrink" else (small, large)
   layer = getattr(convolutions, name)
 
