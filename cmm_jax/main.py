@@ -7,6 +7,7 @@ CMM-Net with is trained beside it with --config.train.model=video_gan,cra_net,
 and other forms of the modes' losses with --config.train.model=mode_losses.
 """
 
+import os
 import sys
 
 from absl import app, flags, logging
@@ -27,7 +28,11 @@ def main(argv: list[str]) -> None:
     logging.debug("", exc_info=True)
     sys.exit(f"error: {error}")
   except KeyboardInterrupt:
-    sys.exit("Stopped; the same command goes on from the last checkpoint.")
+    print(
+      "Stopped; the same command goes on from the last checkpoint.",
+      file=sys.stderr,
+    )
+    _leave_at_once()
 
 
 def train_all(config) -> None:
@@ -45,6 +50,17 @@ def train_all(config) -> None:
   for nets in models:
     for phase in nets.phases(config):
       train.run(phase, nets, config, clips)
+
+
+def _leave_at_once():
+  """Ends the process as SIGINT does, with the exit code 130.
+
+  A program that is being compiled goes on in a thread of XLA's, which crashes
+  on what the interpreter takes down when it ends in an orderly way.
+  """
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(130)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """All phases one after another: trained, stopped, gone on with, used."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import miniature
@@ -118,6 +123,50 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(
   assert_same_run(config.workdir, finished.workdir)
   records = monitor.read_records(config.workdir, "translator")
   assert [r["step"] for r in records] == [1, 2, 3]
+
+
+# A shell has the commands in its background ignore the signal.
+_INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from absl import app
+from cmm_jax import main
+app.run(main.main)
+"""
+
+
+def test_a_run_that_is_interrupted_while_it_compiles_says_how_to_go_on(
+  data_dir, tmp_path
+):
+  command = [
+    sys.executable,
+    "-c",
+    _INTERRUPTIBLE,
+    "--config=configs/smoke.py",
+    "--config.data.name=miniature",
+    f"--config.data.data_dir={data_dir}",
+    f"--config.workdir={tmp_path / 'run'}",
+  ]
+  changes = {
+    "XDG_CACHE_HOME": str(tmp_path),  # nothing that is compiled already
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+  }
+  with subprocess.Popen(
+    command,
+    env=os.environ | changes,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  ) as process:
+    while "vae:   0%" not in (line := process.stdout.readline()):
+      assert line, "the training has not begun"
+    time.sleep(1)  # it compiles for several
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.read()
+
+  assert process.returncode == 130, said
+  assert "the same command goes on" in said
+  assert "Fatal" not in said and "Traceback" not in said
 
 
 @pytest.fixture
