@@ -12,9 +12,7 @@ measured, because the truth is known:
 
 import argparse
 import atexit
-import contextlib
 import dataclasses
-import fcntl
 import fractions
 import functools
 import os
@@ -24,6 +22,7 @@ import tempfile
 from collections.abc import Iterator
 
 import av
+import filelock
 import numpy as np
 import scipy.io
 from etils import epath
@@ -457,12 +456,9 @@ def _root():
   return pathlib.Path(folder.name)
 
 
-@contextlib.contextmanager
 def _alone(name):
   """Has other processes wait that want to do the same."""
-  with (_root() / f"{name}.lock").open("w") as file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    yield
+  return filelock.FileLock(_root() / f"{name}.lock")
 
 
 def main() -> None:
