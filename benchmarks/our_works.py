@@ -143,6 +143,7 @@ def inputs_of_generation(
     folder: {name: networks[name] for name in names}
     for folder, names in architecture(work).used().items()
   }
+  trained = architecture(work).prepared(trained)
   inputs = {
     name: value
     for name, value in works.batch(work).items()

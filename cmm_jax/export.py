@@ -125,17 +125,17 @@ def load(file: str | os.PathLike) -> Exported:
   return Exported(content, os.fspath(file))
 
 
-def pack(generator: generate.Generator) -> bytes:
+def pack(workdir: str, model: str) -> bytes:
   """The content of the file: the program, and a line of JSON about it.
 
   `jax.export.deserialize` does not look at what follows the program.
   """
+  nets, trained, labels, side = generate.load(workdir, model)
 
   def smiles(inputs):
-    return generator.arrays(generator.networks, inputs)
+    return generate.as_arrays(nets)(trained, inputs)
 
   (b,) = jax.export.symbolic_shape("b")
-  side = generator.image_size
   inputs = {
     "first_frame": jax.ShapeDtypeStruct((b, side, side, 3), np.uint8),
     "first_points": jax.ShapeDtypeStruct((b, 68, 2), np.float32),
@@ -144,7 +144,7 @@ def pack(generator: generate.Generator) -> bytes:
   exported = jax.export.export(jax.jit(smiles), platforms=PLATFORMS)(inputs)
   program = bytes(exported.serialize())
   about = {
-    "labels": list(generator.labels),
+    "labels": list(labels),
     "image_size": side,
     "jax": jax.__version__,
   }
@@ -192,7 +192,7 @@ def write(workdir: str, model: str, file: str | os.PathLike) -> str:
       f"{str(file)!r} is a folder: give --out the name of a file to write."
     )
   generator = generate.Generator(workdir, model)
-  content = pack(generator)
+  content = pack(workdir, model)
   gap = difference(generator, Exported(content, str(file)))
   if gap > _TOLERANCE:
     raise ValueError(

@@ -76,17 +76,8 @@ class Generator:
     """
     import jax
 
-    from cmm_jax import checkpoints, phases
-
-    config, self.labels = checkpoints.read_config(workdir)
-    self.image_size = config.data.image_size
-    nets = phases.architecture(config, len(self.labels), model)
-    trained = {
-      phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
-      for phase, names in nets.used().items()
-    }
-    self.networks = jax.device_put(trained)
-    self.arrays = as_arrays(nets)
+    nets, trained, self.labels, self.image_size = load(workdir, model)
+    self._networks = nets.prepared(jax.device_put(trained))
     self._compiled = compiled(nets)
 
   def __call__(
@@ -109,11 +100,33 @@ class Generator:
     import jax
 
     inputs = as_inputs(faces, points, labels, self.labels, self.image_size)
-    return Smiles(**jax.device_get(self._compiled(self.networks, inputs)))
+    return Smiles(**jax.device_get(self._compiled(self._networks, inputs)))
 
   def check_label(self, label: str) -> None:
     """Raises a ValueError unless the model knows `label`."""
     number_of_label(label, self.labels)
+
+
+def load(workdir: str, model: str) -> tuple[Any, Any, Sequence[str], int]:
+  """Reads what a run has trained of a model.
+
+  Returns:
+    The `Architecture`, the weights as its `generate` takes them, the labels
+    that it was trained for and the height and width of its faces.
+
+  Raises:
+    FileNotFoundError: the run has not been trained so far.
+    ValueError: there is no such model.
+  """
+  from cmm_jax import checkpoints, phases
+
+  config, labels = checkpoints.read_config(workdir)
+  nets = phases.architecture(config, len(labels), model)
+  trained = {
+    phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
+    for phase, names in nets.used().items()
+  }
+  return nets, trained, labels, config.data.image_size
 
 
 def as_arrays(nets) -> Callable[..., dict[str, Any]]:

@@ -30,6 +30,7 @@ from cmm_jax import (
   variety,
 )
 from cmm_jax.metrics import classifiers, reading
+from cmm_jax.models import convolutions
 
 PHASES = (
   "vae",
@@ -253,6 +254,30 @@ def test_two_faces_give_the_conditional_sequence_and_the_modes(
   alone = generator(faces[1:], points[1:], ["spontaneous"])
   apart = smiles.frames[1].astype(int) - alone.frames[0]
   assert np.abs(apart).max() <= 1
+
+
+def test_weights_that_are_prepared_make_the_same_faces(
+  finished, generator, clips, monkeypatch
+):
+  # The layers of a miniature are too narrow for it to pay.
+  monkeypatch.setattr(convolutions, "_TILED_FROM_CHANNELS", 2)
+  face, points = clips[0]["frames"][:1], clips[0]["landmarks"][:1]
+  nets, trained, *_ = generate.load(finished.workdir, "cmm_net")
+
+  prepared = nets.prepared(trained)
+  other = generate.Generator(finished.workdir)
+
+  before, after = (t["translator"]["translator"] for t in (trained, prepared))
+  layers = set(after["prepared"])
+  assert {"down_1", "down_2", "up_3", "up_4"} <= layers
+  for name in before["params"]:  # a kernel gives way, a layer's bias does not
+    kept = set(after["params"].get(name, ()))
+    gone = {"kernel"} if name in layers else set()
+    assert kept == set(before["params"][name]) - gone
+  one, other = (g(face, points, ["posed"]) for g in (generator, other))
+  for name in ("drawings", "frames"):
+    apart = getattr(one, name).astype(int) - getattr(other, name)
+    assert np.abs(apart).max() <= 1
 
 
 def test_a_label_that_was_not_trained_is_refused(generator, clips):

@@ -28,9 +28,9 @@ def drawn(tile, batch, down, across, channels, out, seed, dtype=jnp.float64):
 @functools.partial(jax.jit, static_argnums=3)
 def all_maps(images, kernel, small, tile):
   return (
-    winograd.reduce(images, kernel, tile),
+    winograd.reduce(images, winograd.weights(kernel, tile)),
     *winograd.reduce_and_correlate(images, kernel, small, tile),
-    winograd.spread(small, kernel, tile),
+    winograd.spread(small, winograd.weights(kernel, tile)),
     *winograd.spread_and_correlate(images, kernel, small, tile),
   )
 
@@ -67,9 +67,8 @@ def test_each_map_is_the_convolution_or_its_transpose(
 def test_a_tile_needs_the_products_that_the_paper_counts(tile):
   images, kernel, _ = drawn(tile, 1, 1, 1, 3, 5, 0, jnp.float32)
 
-  program = jax.make_jaxpr(winograd.reduce, static_argnums=2)(
-    images, kernel, tile
-  )
+  weights = winograd.weights(kernel, tile)
+  program = jax.make_jaxpr(winograd.reduce)(images, weights)
 
   (product,) = (e for e in program.eqns if e.primitive.name == "dot_general")
   # F(2x2, 2x2) multiplies 9 times and F(4x4, 2x2) 25 times for each pair of
@@ -100,9 +99,9 @@ def test_a_batch_that_is_worth_it_is_filtered_so(monkeypatch):
   tiles = []
   reduce = winograd.reduce
 
-  def spy(images, kernel, tile):
-    tiles.append(tile)
-    return reduce(images, kernel, tile)
+  def spy(images, weights):
+    tiles.append({9: 2, 25: 4}[len(weights)])
+    return reduce(images, weights)
 
   monkeypatch.setattr(winograd, "reduce", spy)
 
@@ -140,6 +139,29 @@ def test_a_filtered_layer_has_the_plain_layers_values_and_gradients(name):
     np.testing.assert_allclose(
       one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max()
     )
+
+
+@pytest.mark.parametrize("name", ["shrink", "grow"])
+def test_a_layer_takes_prepared_weights_in_place_of_its_kernel(name):
+  large, kernel, small = drawn(4, 64, 2, 2, 64, 64, 5, jnp.float32)
+  given = large if name == "shrink" else small
+  layer = getattr(convolutions, name)
+
+  prepared = convolutions.prepared(kernel, small.shape[:3])
+
+  assert prepared.shape == (25, 4 * 64, 64)
+  wanted = layer(given, kernel, "plain")
+  np.testing.assert_allclose(
+    layer(given, prepared), wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max()
+  )
+
+
+def test_nothing_is_prepared_where_the_kernel_itself_is_wanted(monkeypatch):
+  _, kernel, small = drawn(4, 64, 2, 2, 64, 64, 5, jnp.float32)
+
+  assert convolutions.prepared(kernel, (1, *small.shape[1:3])) is None
+  monkeypatch.setenv(convolutions.SETTING, "plain")
+  assert convolutions.prepared(kernel, small.shape[:3]) is None
 
 
 @pytest.mark.parametrize("tile", [2, 4])

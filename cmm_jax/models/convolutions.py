@@ -31,6 +31,7 @@ from jaxtyping import Array, Float
 from cmm_jax.models import winograd
 
 Form = Literal["plain", "cpu"]
+Prepared = Float[Array, "n k o"]
 Layer = Callable[[jax.Array, jax.Array], jax.Array]
 
 SETTING = "CMM_JAX_CONVOLUTIONS"
@@ -68,23 +69,31 @@ def form_by_setting() -> Form | None:
 
 def shrink(
   images: Float[Array, "b h w c"],
-  kernel: Float[Array, "4 4 c o"],
+  kernel: Float[Array, "4 4 c o"] | Prepared,
   form: Form | None = None,
 ) -> Float[Array, "b h//2 w//2 o"]:
-  """A 4x4 convolution, stride 2, padding 1; height and width are even."""
+  """A 4x4 convolution, stride 2, padding 1; height and width are even.
+
+  What `prepared` made of a kernel is taken in its place.
+  """
+  if kernel.ndim == 3:
+    return winograd.reduce(images, kernel)
   return _choose(form, _shrink, _reduce_plain)(images, kernel)
 
 
 def grow(
   images: Float[Array, "b h w o"],
-  kernel: Float[Array, "4 4 c o"],
+  kernel: Float[Array, "4 4 c o"] | Prepared,
   form: Form | None = None,
 ) -> Float[Array, "b h*2 w*2 c"]:
   """The transposed 4x4 convolution, stride 2, padding 1.
 
   The kernel is that of the convolution it transposes, [4, 4, out, in]: torch's
-  `ConvTranspose2d.weight` transposed by (2, 3, 1, 0).
+  `ConvTranspose2d.weight` transposed by (2, 3, 1, 0). What `prepared` made of
+  one is taken in its place.
   """
+  if kernel.ndim == 3:
+    return winograd.spread(images, kernel)
   return _choose(form, _grow, _spread_plain)(images, kernel)
 
 
@@ -104,6 +113,27 @@ def grow_video(
 ) -> Float[Array, "b t*2 h*2 w*2 c"]:
   """As `grow`, in time too; the kernel is [4, 4, 4, out, in]."""
   return _choose(form, _grow_video, _spread_video_plain)(frames, kernel)
+
+
+def prepared(
+  kernel: Float[Array, "4 4 c o"], extent: tuple[int, int, int]
+) -> Prepared | None:
+  """What `shrink` and `grow` take in place of a kernel that stays as it is.
+
+  Made once, it saves each call what depends on the weights alone.
+
+  Args:
+    kernel: of the layer.
+    extent: number, height and width of the layer's smaller images.
+
+  Returns:
+    Winograd's weights, or None where the layer wants the kernel itself: on
+    other platforms, and where filtering does not pay.
+  """
+  if (form_by_setting() or jax.default_backend()) != "cpu":
+    return None
+  tile = _tile(extent, kernel)
+  return winograd.weights(kernel, tile) if tile else None
 
 
 def _choose(form: Form | None, cpu: Layer, plain: Layer) -> Layer:
@@ -247,7 +277,7 @@ def _correlate(images, gradient):
 def _shrink(images, kernel):
   b, height, width, _ = images.shape
   if tile := _tile((b, height // 2, width // 2), kernel):
-    return winograd.reduce(images, kernel, tile)
+    return winograd.reduce(images, winograd.weights(kernel, tile))
   return _reduce(images, kernel)
 
 
@@ -268,7 +298,7 @@ _shrink.defvjp(_shrink_forward, _shrink_backward)
 @jax.custom_vjp
 def _grow(images, kernel):
   if tile := _tile(images.shape[:3], kernel):
-    return winograd.spread(images, kernel, tile)
+    return winograd.spread(images, winograd.weights(kernel, tile))
   return _spread(images, kernel)
 
 

@@ -14,6 +14,9 @@ from jaxtyping import Array, Float
 
 from cmm_jax.models import convolutions
 
+# The collection of weights that were prepared for use, in place of kernels.
+PREPARED = "prepared"
+
 LEAK = 0.2  # slope of LeakyReLU below zero (ours; pix2pix and DCGAN)
 
 # Weights start at a deviation of 0.02 in DCGAN and pix2pix; scaled by the
@@ -61,9 +64,11 @@ class Shrink(nn.Module):
   def __call__(
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h//2 w//2 {self.features}"]:
-    shape = (4, 4, x.shape[-1], self.features)
-    kernel = self.param("kernel", _kernel_init, shape)
-    x = convolutions.shrink(x, kernel.astype(x.dtype))
+    b, h, w, c = x.shape
+    shape = (4, 4, c, self.features)
+    extent = b, h // 2, w // 2
+    kernel = _kernel(self, x.dtype, extent, _kernel_init, shape)
+    x = convolutions.shrink(x, kernel)
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -81,9 +86,10 @@ class Grow(nn.Module):
   def __call__(
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h*2 w*2 {self.features}"]:
-    shape = (4, 4, self.features, x.shape[-1])
-    kernel = self.param("kernel", _grow_init, shape, self.gain)
-    x = convolutions.grow(x, kernel.astype(x.dtype))
+    *extent, o = x.shape
+    shape = (4, 4, self.features, o)
+    kernel = _kernel(self, x.dtype, extent, _grow_init, shape, self.gain)
+    x = convolutions.grow(x, kernel)
     return _with_bias(self, x) if self.use_bias else x
 
 
@@ -181,6 +187,21 @@ def levels_down_to(image_size: int, side: int) -> int:
       "128."
     )
   return levels
+
+
+def _kernel(module, dtype, extent, init, *args):
+  """The layer's weights, prepared if that was done before.
+
+  Does it where the collection of such weights may be written to.
+  """
+  if module.has_variable(PREPARED, "kernel"):
+    return module.get_variable(PREPARED, "kernel")
+  kernel = module.param("kernel", init, *args).astype(dtype)
+  if module.is_mutable_collection(PREPARED) and not module.is_initializing():
+    prepared = convolutions.prepared(kernel, tuple(extent))
+    if prepared is not None:
+      module.put_variable(PREPARED, "kernel", prepared)
+  return kernel
 
 
 def _grow_init(key, shape, gain):

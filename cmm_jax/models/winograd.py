@@ -29,23 +29,34 @@ from jaxtyping import Array, Float
 _POINTS = {2: (0, 1, math.inf), 4: (0, 1, -1, 2, math.inf)}
 
 
+def weights(
+  kernel: Float[Array, "4 4 c o"], tile: int
+) -> Float[Array, "n 4*c o"]:
+  """What each of the n = (T + 1)^2 products multiplies by."""
+  matrix = _matrices(tile)[1]
+  c, o = kernel.shape[2:]
+  blocks = kernel.reshape(2, 2, 2, 2, c, o).transpose(0, 2, 1, 3, 4, 5)
+  rows = _combine(matrix, list(blocks.reshape(2, 2, 4 * c, o)))
+  both = [jnp.stack(_combine(matrix, list(row))) for row in rows]
+  return jnp.stack(both).reshape((tile + 1) ** 2, 4 * c, o)
+
+
 def reduce(
-  images: Float[Array, "b height width c"],
-  kernel: Float[Array, "4 4 c o"],
-  tile: int,
+  images: Float[Array, "b height width c"], weights: Float[Array, "n k o"]
 ) -> Float[Array, "b h w o"]:
-  """The convolution, of stride 2 and padding 1; T divides h and w."""
-  return _reduce(_inputs(images, tile), _weights(kernel, tile), images.shape)
+  """The convolution, of stride 2 and padding 1; T divides h and w.
+
+  Its kernel is given as `weights` makes it, with k = 4c; so is `spread`'s.
+  """
+  return _reduce(_inputs(images, _tile(weights)), weights, images.shape)
 
 
 def spread(
-  gradient: Float[Array, "b h w o"],
-  kernel: Float[Array, "4 4 c o"],
-  tile: int,
+  gradient: Float[Array, "b h w o"], weights: Float[Array, "n k o"]
 ) -> Float[Array, "b height width c"]:
   """Its transpose in the images."""
-  to_products = _outputs_transposed(gradient, tile)
-  return _spread(to_products, _weights(kernel, tile), gradient.shape)
+  to_products = _outputs_transposed(gradient, _tile(weights))
+  return _spread(to_products, weights, gradient.shape)
 
 
 def spread_and_correlate(
@@ -57,7 +68,7 @@ def spread_and_correlate(
   """Its transposes in the images and in the weights."""
   to_products = _outputs_transposed(gradient, tile)
   return (
-    _spread(to_products, _weights(kernel, tile), gradient.shape),
+    _spread(to_products, weights(kernel, tile), gradient.shape),
     _correlate(_inputs(images, tile), to_products),
   )
 
@@ -71,7 +82,7 @@ def reduce_and_correlate(
   """The convolution, and its transpose in the weights."""
   inputs = _inputs(images, tile)
   return (
-    _reduce(inputs, _weights(kernel, tile), images.shape),
+    _reduce(inputs, weights(kernel, tile), images.shape),
     _correlate(inputs, _outputs_transposed(gradient, tile)),
   )
 
@@ -179,6 +190,11 @@ def _matrices(tile):
   return np.round(inputs * scale), at_points(2) / scale, at_points(tile)
 
 
+def _tile(products):
+  """The tile's size, of the number of products."""
+  return math.isqrt(len(products)) - 1
+
+
 def _combine(matrix, parts):
   """For each row the sum of the parts that count, as often as they do."""
 
@@ -217,8 +233,8 @@ def _inputs(images, tile):
 def _inputs_transposed(made, shape):
   """[n tiles 4c] -> [b 2h 2w c]: the tiles overlap and are added."""
   b, height, width = shape
-  n = math.isqrt(len(made))
-  tile = n - 1
+  tile = _tile(made)
+  n = tile + 1
   matrix = _matrices(tile)[0].T
   c = made.shape[-1] // 4
   down, across = height // (2 * tile), width // (2 * tile)
@@ -263,8 +279,8 @@ def _shift(part, axis, by):
 
 def _outputs(products, shape):
   """[n tiles o] -> [b h w o]."""
-  n = math.isqrt(len(products))
-  tile = n - 1
+  tile = _tile(products)
+  n = tile + 1
   matrix = _matrices(tile)[2].T
   b, h, w = shape
   products = products.reshape(n, n, b, h // tile, w // tile, -1)
@@ -284,19 +300,9 @@ def _outputs_transposed(gradient, tile):
   return jnp.stack(made, 1).reshape((tile + 1) ** 2, -1, o)
 
 
-def _weights(kernel, tile):
-  """[4 4 c o] -> [n 4c o]."""
-  matrix = _matrices(tile)[1]
-  c, o = kernel.shape[2:]
-  blocks = kernel.reshape(2, 2, 2, 2, c, o).transpose(0, 2, 1, 3, 4, 5)
-  rows = _combine(matrix, list(blocks.reshape(2, 2, 4 * c, o)))
-  both = [jnp.stack(_combine(matrix, list(row))) for row in rows]
-  return jnp.stack(both).reshape((tile + 1) ** 2, 4 * c, o)
-
-
 def _weights_transposed(made):
   """[n 4c o] -> [4 4 c o]."""
-  n = math.isqrt(len(made))
+  n = _tile(made) + 1
   matrix = _matrices(n - 1)[1].T
   o = made.shape[-1]
   rows = _combine(matrix, list(made.reshape(n, n, -1, o)))

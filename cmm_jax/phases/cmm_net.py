@@ -10,6 +10,7 @@ import dataclasses
 import functools
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import ml_collections
 from jax import lax
@@ -22,6 +23,7 @@ from cmm_jax.phases.phase import (
   Architecture,
   Phase,
   dtype_of,
+  prepare,
   signed,
 )
 from cmm_jax.phases.sequences import RecurrentGenerator, landmark_images
@@ -101,6 +103,23 @@ class CMMNet(Architecture):
 
     # The frames of all photos at once would fill the memory.
     return lax.map(one_photo, (sequences, neutral))
+
+  def prepared(self, trained):
+    count = (self.modes.num_modes + 1) * self.conditional.num_frames  # a photo
+    side = self.vae.image_size
+    codes, drawings, faces = (
+      jax.ShapeDtypeStruct((count, *shape), jnp.float32)
+      for shape in ((self.vae.code_dim,), (side, side, 1), (side, side, 3))
+    )
+    drawing, painting = trained[self._modes_folder], trained["translator"]
+    vae = prepare(self.vae, drawing["vae"], codes, method="decode")
+    translator = prepare(
+      self.translator, painting["translator"], faces, drawings
+    )
+    return {
+      self._modes_folder: {**drawing, "vae": vae},
+      "translator": {**painting, "translator": translator},
+    }
 
   def phases(self, config):
     """The phases in the order in which they are trained.

@@ -9,9 +9,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
+from flax import traverse_util
 from jax import lax
 
 from cmm_jax import losses
+from cmm_jax.models import layers
 
 Variables = Mapping[str, Any]  # a network's params and, with BatchNorm, its
 Networks = Mapping[str, Variables]  # batch_stats
@@ -90,10 +92,39 @@ class Architecture(abc.ABC):
       none, and faces [b s t h w 3] in [-1, 1].
     """
 
+  def prepared(self, trained: Mapping[str, Networks]) -> Mapping[str, Networks]:
+    """The same weights, laid out for `generate` on this process' platform."""
+    return trained
+
   def init(self, name: str, key: jax.Array) -> Variables:
     """First weights of the network `name`."""
     module, inputs = self.networks()[name]
     return module.init(key, *inputs)
+
+
+def prepare(module, variables, *inputs, method=None):
+  """A network's variables, with what its layers take in place of kernels.
+
+  Args:
+    module: the network.
+    variables: its.
+    inputs: shapes and types of what it will be given.
+    method: which of its methods will be given them.
+  """
+
+  def layouts(variables):
+    zeros = [jnp.zeros(given.shape, given.dtype) for given in inputs]
+    return module.apply(
+      variables, *zeros, method=method, mutable=[layers.PREPARED]
+    )[1]
+
+  made = jax.jit(layouts)(variables)  # of the pass itself nothing is computed
+  if not made:
+    return variables
+  params = traverse_util.flatten_dict(variables["params"])
+  replaced = traverse_util.flatten_dict(made[layers.PREPARED])
+  kept = {path: value for path, value in params.items() if path not in replaced}
+  return {**variables, **made, "params": traverse_util.unflatten_dict(kept)}
 
 
 def apply(module, variables, *args, train, method=None):
