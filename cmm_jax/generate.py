@@ -74,10 +74,8 @@ class Generator:
       FileNotFoundError: the run has not been trained so far.
       ValueError: there is no such model.
     """
-    import jax
-
     nets, trained, self.labels, self.image_size = load(workdir, model)
-    self._networks = nets.prepared(jax.device_put(trained))
+    self._networks = nets.prepared(trained)
     self._compiled = compiled(nets)
 
   def __call__(
@@ -118,6 +116,8 @@ def load(workdir: str, model: str) -> tuple[Any, Any, Sequence[str], int]:
     FileNotFoundError: the run has not been trained so far.
     ValueError: there is no such model.
   """
+  import jax
+
   from cmm_jax import checkpoints, phases
 
   config, labels = checkpoints.read_config(workdir)
@@ -126,7 +126,7 @@ def load(workdir: str, model: str) -> tuple[Any, Any, Sequence[str], int]:
     phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
     for phase, names in nets.used().items()
   }
-  return nets, trained, labels, config.data.image_size
+  return nets, jax.device_put(trained), labels, config.data.image_size
 
 
 def as_arrays(nets) -> Callable[..., dict[str, Any]]:

@@ -187,7 +187,7 @@ def test_a_command_that_cannot_be_followed_says_so_in_one_error(
 
 def packed_and_found_apart(monkeypatch, file, gap):
   """Spares `export.write` the tracing and the comparison."""
-  monkeypatch.setattr(export, "pack", lambda generator: file.read_bytes())
+  monkeypatch.setattr(export, "pack", lambda workdir, model: file.read_bytes())
   monkeypatch.setattr(export, "difference", lambda one, other: gap)
 
 
