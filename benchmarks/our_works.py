@@ -131,7 +131,8 @@ def _training(work, networks):
 def generation(work: Work, networks: dict[str, Any]) -> Callable[[], Any]:
   """What makes the smiles of the work's photos."""
   trained, inputs = inputs_of_generation(work, networks)
-  made = generate.compiled(architecture(work))
+  nets = architecture(work)
+  trained, made = nets.prepared(trained), generate.compiled(nets)
   return lambda: jax.device_get(made(trained, inputs))
 
 
@@ -143,7 +144,6 @@ def inputs_of_generation(
     folder: {name: networks[name] for name in names}
     for folder, names in architecture(work).used().items()
   }
-  trained = architecture(work).prepared(trained)
   inputs = {
     name: value
     for name, value in works.batch(work).items()

@@ -53,7 +53,7 @@ def train_all(config) -> None:
 
 
 def _leave_at_once():
-  """Ends the process as SIGINT does, with the exit code 130.
+  """Ends the process with 130, which is how a shell reports SIGINT.
 
   A program that is being compiled goes on in a thread of XLA's, which crashes
   on what the interpreter takes down when it ends in an orderly way.

@@ -9,6 +9,7 @@ from benchmarks import tpu_programs
 from benchmarks.tpu_programs import Chip
 from benchmarks.works import Work
 from cmm_jax import backend, phases
+from cmm_jax.models import convolutions
 
 _SIZES = {
   "data.image_size": 32,
@@ -111,7 +112,12 @@ def test_a_steps_collectives_hold_every_gradient(mesh):
   assert size < found["all-reduce"]["bytes"] < 1.5 * size
 
 
-def test_generation_splits_its_photos_and_keeps_its_weights_whole(mesh):
+def test_generation_splits_its_photos_and_keeps_its_weights_whole(
+  mesh, monkeypatch
+):
+  # Wide enough that a CPU would prepare its weights, which a TPU must not get.
+  monkeypatch.setattr(convolutions, "_TILED_FROM_CHANNELS", 2)
+  monkeypatch.setattr(convolutions, "_TILES_FROM", 1)
   work = Work("", "generate", clips=4, frames=4, sizes=_SIZES)
 
   program, arguments = tpu_programs.traceable(work, mesh)
@@ -119,6 +125,7 @@ def test_generation_splits_its_photos_and_keeps_its_weights_whole(mesh):
 
   trained, photos = arguments
   weights = jax.tree.leaves(trained)
+  assert "prepared" not in trained["translator"]["translator"]
   assert {x.sharding.spec for x in weights} == {PartitionSpec()}
   specs = {x.sharding.spec for x in photos.values()}
   assert specs == {PartitionSpec(phases.AXIS)}

@@ -28,9 +28,9 @@ def drawn(tile, batch, down, across, channels, out, seed, dtype=jnp.float64):
 @functools.partial(jax.jit, static_argnums=3)
 def all_maps(images, kernel, small, tile):
   return (
-    winograd.reduce(images, winograd.weights(kernel, tile)),
+    winograd.reduce(images, winograd.product_weights(kernel, tile)),
     *winograd.reduce_and_correlate(images, kernel, small, tile),
-    winograd.spread(small, winograd.weights(kernel, tile)),
+    winograd.spread(small, winograd.product_weights(kernel, tile)),
     *winograd.spread_and_correlate(images, kernel, small, tile),
   )
 
@@ -67,7 +67,7 @@ def test_each_map_is_the_convolution_or_its_transpose(
 def test_a_tile_needs_the_products_that_the_paper_counts(tile):
   images, kernel, _ = drawn(tile, 1, 1, 1, 3, 5, 0, jnp.float32)
 
-  weights = winograd.weights(kernel, tile)
+  weights = winograd.product_weights(kernel, tile)
   program = jax.make_jaxpr(winograd.reduce)(images, weights)
 
   (product,) = (e for e in program.eqns if e.primitive.name == "dot_general")

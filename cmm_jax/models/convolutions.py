@@ -15,7 +15,9 @@ Other backends have convolutions of their own and get the plain form. Which one
 runs is decided by the platform that a program is compiled for, not by the one
 it was traced on, so that an exported program has both. Nothing above this
 module knows. The environment variable CMM_JAX_CONVOLUTIONS, "plain" or "cpu",
-sets one form for all platforms; it is read when a program is traced.
+sets one form for all platforms; it is read when a program is traced. Weights
+that are `prepared` for this process' platform are the exception: what they were
+made for then, `shrink` and `grow` do.
 """
 
 import functools
@@ -74,7 +76,7 @@ def shrink(
 ) -> Float[Array, "b h//2 w//2 o"]:
   """A 4x4 convolution, stride 2, padding 1; height and width are even.
 
-  What `prepared` made of a kernel is taken in its place.
+  What `prepared` made of a kernel is taken in its place, whatever the form.
   """
   if kernel.ndim == 3:
     return winograd.reduce(images, kernel)
@@ -90,7 +92,7 @@ def grow(
 
   The kernel is that of the convolution it transposes, [4, 4, out, in]: torch's
   `ConvTranspose2d.weight` transposed by (2, 3, 1, 0). What `prepared` made of
-  one is taken in its place.
+  one is taken in its place, whatever the form.
   """
   if kernel.ndim == 3:
     return winograd.spread(images, kernel)
@@ -133,7 +135,7 @@ def prepared(
   if (form_by_setting() or jax.default_backend()) != "cpu":
     return None
   tile = _tile(extent, kernel)
-  return winograd.weights(kernel, tile) if tile else None
+  return winograd.product_weights(kernel, tile) if tile else None
 
 
 def _choose(form: Form | None, cpu: Layer, plain: Layer) -> Layer:
@@ -277,7 +279,7 @@ def _correlate(images, gradient):
 def _shrink(images, kernel):
   b, height, width, _ = images.shape
   if tile := _tile((b, height // 2, width // 2), kernel):
-    return winograd.reduce(images, winograd.weights(kernel, tile))
+    return winograd.reduce(images, winograd.product_weights(kernel, tile))
   return _reduce(images, kernel)
 
 
@@ -298,7 +300,7 @@ _shrink.defvjp(_shrink_forward, _shrink_backward)
 @jax.custom_vjp
 def _grow(images, kernel):
   if tile := _tile(images.shape[:3], kernel):
-    return winograd.spread(images, winograd.weights(kernel, tile))
+    return winograd.spread(images, winograd.product_weights(kernel, tile))
   return _spread(images, kernel)
 
 

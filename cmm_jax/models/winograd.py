@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 _POINTS = {2: (0, 1, math.inf), 4: (0, 1, -1, 2, math.inf)}
 
 
-def weights(
+def product_weights(
   kernel: Float[Array, "4 4 c o"], tile: int
 ) -> Float[Array, "n 4*c o"]:
   """What each of the n = (T + 1)^2 products multiplies by."""
@@ -46,16 +46,16 @@ def reduce(
 ) -> Float[Array, "b h w o"]:
   """The convolution, of stride 2 and padding 1; T divides h and w.
 
-  Its kernel is given as `weights` makes it, with k = 4c; so is `spread`'s.
+  Its kernel is given as `product_weights` makes it, k = 4c; so is `spread`'s.
   """
-  return _reduce(_inputs(images, _tile(weights)), weights, images.shape)
+  return _reduce(_inputs(images, _tile_of(weights)), weights, images.shape)
 
 
 def spread(
   gradient: Float[Array, "b h w o"], weights: Float[Array, "n k o"]
 ) -> Float[Array, "b height width c"]:
   """Its transpose in the images."""
-  to_products = _outputs_transposed(gradient, _tile(weights))
+  to_products = _outputs_transposed(gradient, _tile_of(weights))
   return _spread(to_products, weights, gradient.shape)
 
 
@@ -68,7 +68,7 @@ def spread_and_correlate(
   """Its transposes in the images and in the weights."""
   to_products = _outputs_transposed(gradient, tile)
   return (
-    _spread(to_products, weights(kernel, tile), gradient.shape),
+    _spread(to_products, product_weights(kernel, tile), gradient.shape),
     _correlate(_inputs(images, tile), to_products),
   )
 
@@ -82,7 +82,7 @@ def reduce_and_correlate(
   """The convolution, and its transpose in the weights."""
   inputs = _inputs(images, tile)
   return (
-    _reduce(inputs, weights(kernel, tile), images.shape),
+    _reduce(inputs, product_weights(kernel, tile), images.shape),
     _correlate(inputs, _outputs_transposed(gradient, tile)),
   )
 
@@ -190,9 +190,9 @@ def _matrices(tile):
   return np.round(inputs * scale), at_points(2) / scale, at_points(tile)
 
 
-def _tile(products):
-  """The tile's size, of the number of products."""
-  return math.isqrt(len(products)) - 1
+def _tile_of(parts):
+  """T, of the number of products, which is also that of their weights."""
+  return math.isqrt(len(parts)) - 1
 
 
 def _combine(matrix, parts):
@@ -233,7 +233,7 @@ def _inputs(images, tile):
 def _inputs_transposed(made, shape):
   """[n tiles 4c] -> [b 2h 2w c]: the tiles overlap and are added."""
   b, height, width = shape
-  tile = _tile(made)
+  tile = _tile_of(made)
   n = tile + 1
   matrix = _matrices(tile)[0].T
   c = made.shape[-1] // 4
@@ -279,7 +279,7 @@ def _shift(part, axis, by):
 
 def _outputs(products, shape):
   """[n tiles o] -> [b h w o]."""
-  tile = _tile(products)
+  tile = _tile_of(products)
   n = tile + 1
   matrix = _matrices(tile)[2].T
   b, h, w = shape
@@ -302,7 +302,7 @@ def _outputs_transposed(gradient, tile):
 
 def _weights_transposed(made):
   """[n 4c o] -> [4 4 c o]."""
-  n = _tile(made) + 1
+  n = _tile_of(made) + 1
   matrix = _matrices(n - 1)[1].T
   o = made.shape[-1]
   rows = _combine(matrix, list(made.reshape(n, n, -1, o)))
