@@ -19,7 +19,7 @@ import jax
 
 from benchmarks import our_works, works
 from benchmarks.works import Work
-from cmm_jax.models import layers, recurrent
+from cmm_jax.networks import layers, lstm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +229,6 @@ _RULES = {
     inputs, outputs, module.kernel_size[0], 1
   ),
   nn.Dense: lambda _, inputs, outputs: _dense(inputs, outputs),
-  recurrent.ConditionalLSTM: _conditional_lstm,
-  recurrent.ModeBank: _mode_bank,
+  lstm.ConditionalLSTM: _conditional_lstm,
+  lstm.ModeBank: _mode_bank,
 }

@@ -19,7 +19,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import interleave, works
 from benchmarks.works import Work
-from cmm_jax import backend, generate, landmarks, phases, train
+from cmm_jax import generate, landmarks, runtime, train
+from cmm_jax.models import registry
 
 _STEPS = 1000  # of the learning rate's cosine; no matter here
 
@@ -41,12 +42,12 @@ def build(work: Work, exchange: str | None = None) -> Callable[[], Any]:
   return _training(work, networks)
 
 
-def architecture(work: Work) -> phases.Architecture:
+def architecture(work: Work) -> registry.Architecture:
   """The model's networks at the work's sizes."""
-  return phases.architecture(work.config(), works.NUM_LABELS, work.model)
+  return registry.architecture(work.config(), works.NUM_LABELS, work.model)
 
 
-def phase_of(work: Work) -> phases.Phase:
+def phase_of(work: Work) -> registry.Phase:
   """The phase whose step the work is."""
   everything = architecture(work).phases(work.config())
   (found,) = (phase for phase in everything if phase.folder == work.folder)
@@ -79,7 +80,7 @@ def step_of(
   state, frozen, batch = inputs_of_step(work, networks, optimizer)
   everywhere = NamedSharding(mesh, PartitionSpec())
   state = jax.device_put(state, everywhere)
-  split = NamedSharding(mesh, PartitionSpec(phases.AXIS))
+  split = NamedSharding(mesh, PartitionSpec(registry.AXIS))
   step = train.make_train_step(phase_of(work).loss, optimizer, mesh)
   return step, state, jax.device_put(frozen), jax.device_put(batch, split)
 
@@ -154,7 +155,7 @@ def inputs_of_generation(
 
 def _product(work):
   matrix = jnp.ones((works.PRODUCT_SIZE,) * 2)
-  options = backend.compiler_options()
+  options = runtime.compiler_options()
   product = jax.jit(lambda a, b: a @ b, compiler_options=options)
 
   def run():
@@ -165,5 +166,5 @@ def _product(work):
 
 
 if __name__ == "__main__":
-  backend.prepare()
+  runtime.prepare()
   interleave.serve(build)

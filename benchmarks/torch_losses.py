@@ -1,4 +1,4 @@
-"""The phases' losses in PyTorch, term for term as in `cmm_jax/phases`.
+"""The phases' losses in PyTorch, term for term as in `cmm_jax/models`.
 
 They are those of the settings in configs/nemo.py: the modes have a shared
 start, the push reads their change, and the best of them are reconstructed.

@@ -1,4 +1,4 @@
-"""The networks in PyTorch, layer for layer as in `cmm_jax/models`.
+"""The networks in PyTorch, layer for layer as in `cmm_jax/networks`.
 
 A layer goes by the name that it has there, so that `torch_weights.py` can give
 it our weights. Activations overwrite what they are given, as is usual.

@@ -15,7 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import flops, our_works
 from benchmarks.works import Work
-from cmm_jax import generate, phases, train
+from cmm_jax import generate, train
+from cmm_jax.models import registry
 
 _CLIPS_SHARED_BY = 4  # chips
 
@@ -70,7 +71,7 @@ def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
   chips = len(devices)
   clips = work.clips // _CLIPS_SHARED_BY
   work = dataclasses.replace(work, clips=clips * chips)
-  mesh = Mesh(np.array(devices), (phases.AXIS,))
+  mesh = Mesh(np.array(devices), (registry.AXIS,))
   program, arguments = traceable(work, mesh)
   compiled = program.lower(*arguments).compile()
   text = compiled.as_text()
@@ -127,7 +128,7 @@ def traceable(work: Work, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
     return jax.tree.map(lambda x: x.update(sharding=sharding), tree)
 
   *kept, batch = jax.eval_shape(arguments)
-  split = placed(batch, PartitionSpec(phases.AXIS))
+  split = placed(batch, PartitionSpec(registry.AXIS))
   return program, (*placed(kept, PartitionSpec()), split)
 
 

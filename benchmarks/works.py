@@ -80,7 +80,7 @@ WORKS = {
 
 
 def batch(work: Work) -> dict[str, np.ndarray]:
-  """A batch as `cmm_jax.data` makes it, of noise; the same one every time."""
+  """A batch of noise, as `data.pipeline` makes them; the same every time."""
   data = work.config().data
   random = np.random.default_rng(0)
   shown = (work.clips, work.frames)

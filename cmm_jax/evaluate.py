@@ -29,22 +29,19 @@ import numpy as np
 from absl import app, flags
 from etils import epath
 
-from cmm_jax import (
-  backend,
-  checkpoints,
-  comparison,
-  data,
-  figures,
-  held_out,
-  tables,
-  variety,
-  video,
+from cmm_jax import checkpoints, runtime, video
+from cmm_jax.data import pipeline
+from cmm_jax.evaluation import diversity, figures, quality, samples, tables
+from cmm_jax.evaluation.metrics import (
+  classifiers,
+  label_accuracy,
+  landmarks,
+  regressors,
 )
+from cmm_jax.evaluation.samples import HeldOut
 from cmm_jax.generate import FRAMES_PER_SECOND, WORKDIR, Generator
-from cmm_jax.held_out import HeldOut
-from cmm_jax.metrics import classifiers, face_points, obedience, reading
 from cmm_jax.preprocess import action_units, decode
-from cmm_jax.study import store, tally
+from cmm_jax.user_study import store, tally
 
 _INCEPTION = flags.DEFINE_string(
   "inception_v3",
@@ -72,9 +69,9 @@ def compared_models(models: Sequence[str]) -> list[str]:
 def read(
   workdir: str,
   held: HeldOut,
-  reader: reading.Reader,
+  reader: regressors.Reader,
   openface: str | None = None,
-) -> comparison.Readings:
+) -> quality.Readings:
   """Reads points and action units from every compared model's videos.
 
   OpenFace, where it is asked for, reads the units of the tables; the judge of
@@ -89,8 +86,8 @@ def read(
   Raises:
     FileNotFoundError, ValueError: a table is missing or cannot be used.
   """
-  see = face_points.FacePoints()
-  every = comparison.POINTS_EVERY
+  see = landmarks.FacePoints()
+  every = quality.POINTS_EVERY
 
   def own(frames, clips):
     """Units of every frame, points of some, and how these have moved."""
@@ -103,7 +100,7 @@ def read(
         for one, clip in zip(frames, clips, strict=True)
       ]
     )
-    moved = obedience.movement_curves(points, units[:, ::every])
+    moved = label_accuracy.movement_curves(points, units[:, ::every])
     return units, points, moved
 
   units, points, moved = {}, {}, {}
@@ -116,11 +113,11 @@ def read(
   taught = _training_clips(workdir)
   _, _, curves = own(np.stack([clip["frames"] for clip in taught]), taught)
   labels = np.array([clip["label"] for clip in taught])
-  return comparison.Readings(
+  return quality.Readings(
     units,
     points,
     moved,
-    obedience.Labelled(curves, labels),
+    label_accuracy.Labelled(curves, labels),
     "OpenFace" if openface else "the run's own reader",
   )
 
@@ -145,7 +142,7 @@ def _by_openface(workdir, folder, model, held):
 def _training_clips(workdir):
   """Up to `_MOST_TAUGHT` of them, evenly spaced, so that all labels are met."""
   config, _ = checkpoints.read_config(workdir)
-  source = data.Clips(config.data.data_dir, config.data.name, "train")
+  source = pipeline.Clips(config.data.data_dir, config.data.name, "train")
   number = min(len(source), _MOST_TAUGHT)
   at = np.linspace(0, len(source) - 1, number).astype(int)
   return [source[int(i)] for i in at]
@@ -168,8 +165,8 @@ def _folder(workdir):
 def write(
   workdir: str,
   held: HeldOut,
-  found: variety.Variety,
-  compared: comparison.Comparison,
+  found: diversity.Variety,
+  compared: quality.Comparison,
 ) -> pathlib.Path:
   """Writes everything; gives the folder."""
   folder = _folder(workdir)
@@ -225,7 +222,7 @@ def user_study(workdir: str | os.PathLike) -> dict[str, Any] | None:
 def _figures(workdir, held, table, compared):
   """The paper's figures 4 to 8 and one of ours, by name."""
   config, labels = checkpoints.read_config(workdir)
-  source = data.Clips(config.data.data_dir, config.data.name, "train")
+  source = pipeline.Clips(config.data.data_dir, config.data.name, "train")
   units = [source[i]["action_units"] for i in range(len(source))]
   numbers = np.array([source[i]["label"] for i in range(len(source))])
   dynamics = {
@@ -289,7 +286,7 @@ def main(argv: Sequence[str]) -> None:
   """Measures, prints and writes."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  backend.prepare()
+  runtime.prepare()
   workdir = WORKDIR.value
   try:
     classifier = (
@@ -297,11 +294,11 @@ def main(argv: Sequence[str]) -> None:
       if _INCEPTION.value
       else classifiers.efficientnet_lite0()
     )
-    held = held_out.make(workdir)
-    reader = reading.Reader(workdir)
+    held = samples.make(workdir)
+    reader = regressors.Reader(workdir)
     readings = read(workdir, held, reader, _OPENFACE.value)
-    found = variety.measure(held, reader)
-    compared = comparison.compare(held, readings, classifier)
+    found = diversity.measure(held, reader)
+    compared = quality.compare(held, readings, classifier)
     folder = write(workdir, held, found, compared)
   except (OSError, ValueError, ImportError) as error:
     sys.exit(f"error: {error}")

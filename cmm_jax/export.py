@@ -38,7 +38,7 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Float, UInt8
 
-from cmm_jax import backend, checkpoints, generate
+from cmm_jax import checkpoints, generate, runtime
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -82,7 +82,7 @@ class Exported:
       ) from error
     # An exported program knows no compiler options: they are given here.
     self._compiled = jax.jit(
-      self.program.call, compiler_options=backend.compiler_options()
+      self.program.call, compiler_options=runtime.compiler_options()
     )
 
   def __call__(
@@ -226,7 +226,7 @@ def main(argv: Sequence[str]) -> None:
   # A program for all platforms is traced and compared on the one there always
   # is.
   jax.config.update("jax_platforms", "cpu")
-  backend.prepare()
+  runtime.prepare()
   try:
     said = write(
       generate.WORKDIR.value, generate.MODEL.value, generate.OUT.value

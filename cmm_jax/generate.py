@@ -118,10 +118,11 @@ def load(workdir: str, model: str) -> tuple[Any, Any, Sequence[str], int]:
   """
   import jax
 
-  from cmm_jax import checkpoints, phases
+  from cmm_jax import checkpoints
+  from cmm_jax.models import registry
 
   config, labels = checkpoints.read_config(workdir)
-  nets = phases.architecture(config, len(labels), model)
+  nets = registry.architecture(config, len(labels), model)
   trained = {
     phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
     for phase, names in nets.used().items()
@@ -150,9 +151,9 @@ def compiled(nets) -> Callable[..., dict[str, Any]]:
   """`as_arrays` compiled, as `Generator` runs it."""
   import jax
 
-  from cmm_jax import backend
+  from cmm_jax import runtime
 
-  return jax.jit(as_arrays(nets), compiler_options=backend.compiler_options())
+  return jax.jit(as_arrays(nets), compiler_options=runtime.compiler_options())
 
 
 def number_of_label(label: str, known: Sequence[str]) -> int:
@@ -262,9 +263,9 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; photos are --image=…")
   try:
     files = photo.find(_IMAGES.value)
-    from cmm_jax import backend
+    from cmm_jax import runtime
 
-    backend.prepare()
+    runtime.prepare()
     generator = Generator(WORKDIR.value, MODEL.value)
     labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
     for label in labels:

@@ -37,14 +37,16 @@ def main(argv: list[str]) -> None:
 
 def train_all(config) -> None:
   """Trains the models' phases in order, skipping those that are done."""
-  from cmm_jax import backend, checkpoints, data, phases, train
+  from cmm_jax import checkpoints, runtime, train
+  from cmm_jax.data import pipeline
+  from cmm_jax.models import registry
 
-  backend.prepare()
-  clips = data.Clips(config.data.data_dir, config.data.name, "train")
+  runtime.prepare()
+  clips = pipeline.Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
   models = [
-    phases.architecture(config, len(clips.labels), name)
-    for name in phases.named(config.train.model)
+    registry.architecture(config, len(clips.labels), name)
+    for name in registry.named(config.train.model)
   ]
   checkpoints.settle_config(config.workdir, config, clips.labels)
   for nets in models:

@@ -16,18 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from cmm_jax import (
-  backend,
-  checkpoints,
-  figures,
-  generate,
-  held_out,
-  landmarks,
-  variety,
-)
-from cmm_jax.held_out import ORIGINALS, STILL
-from cmm_jax.metrics import reading
-from cmm_jax.metrics.bootstrap import Table
+from cmm_jax import checkpoints, generate, landmarks, runtime
+from cmm_jax.evaluation import diversity, figures, samples
+from cmm_jax.evaluation.metrics import regressors
+from cmm_jax.evaluation.metrics.confidence import Table
+from cmm_jax.evaluation.samples import ORIGINALS, STILL
 from cmm_jax.preprocess import align, faces
 
 _PRINTED = "cmm_net_as_printed"  # shown too, where it was trained
@@ -86,8 +79,8 @@ def build(workdir: str) -> pathlib.Path:
   """
   from skimage import data as pictures
 
-  held = held_out.make(workdir, ["cmm_net", _PRINTED])
-  measured = variety.measure(held, reading.Reader(workdir))
+  held = samples.make(workdir, ["cmm_net", _PRINTED])
+  measured = diversity.measure(held, regressors.Reader(workdir))
   folder = pathlib.Path(workdir) / "report"
   folder.mkdir(parents=True, exist_ok=True)
   page = [
@@ -208,7 +201,7 @@ def main(argv: Sequence[str]) -> None:
   """Builds the report and says where it lies and what was reached."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  backend.prepare()
+  runtime.prepare()
   try:
     file = build(generate.WORKDIR.value)
   except (OSError, ValueError) as error:

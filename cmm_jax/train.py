@@ -15,9 +15,10 @@ from clu import parameter_overview
 from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cmm_jax import backend, data, monitor
+from cmm_jax import monitor, runtime
 from cmm_jax.checkpoints import Checkpoints, trained_networks
-from cmm_jax.phases import AXIS, Architecture, Phase
+from cmm_jax.data import pipeline
+from cmm_jax.models.registry import AXIS, Architecture, Phase
 
 
 class TrainState(struct.PyTreeNode):
@@ -32,7 +33,7 @@ def run(
   phase: Phase,
   nets: Architecture,
   config: ml_collections.ConfigDict,
-  clips: data.Clips,
+  clips: pipeline.Clips,
 ) -> None:
   """Trains one phase to its end, from its last checkpoint if there is one.
 
@@ -186,7 +187,7 @@ def make_train_step(
     # in every scan of every network.
     check_vma=False,
   )
-  options = backend.compiler_options(mesh.devices.flat[0].platform)
+  options = runtime.compiler_options(mesh.devices.flat[0].platform)
   return jax.jit(mapped, donate_argnums=0, compiler_options=options)
 
 
@@ -227,7 +228,7 @@ def _resume(checkpoints, state):
 
 def _device_batches(phase, config, clips, mesh, start) -> Iterator[Any]:
   settings = config.phases[phase.name]
-  augmentation = data.Augmentation(
+  augmentation = pipeline.Augmentation(
     mirror=config.data.mirror,
     stretch=config.data.stretch,
     shift=config.data.shift,
@@ -235,7 +236,7 @@ def _device_batches(phase, config, clips, mesh, start) -> Iterator[Any]:
     parts=config.data.parts,
   )
   sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-  for batch in data.batches(
+  for batch in pipeline.batches(
     clips,
     clips_per_batch=settings.clips_per_batch,
     frames_per_clip=settings.frames_per_clip,

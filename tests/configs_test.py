@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmm_jax import phases
+from cmm_jax.models import registry
 from configs import disfa, laptop, nemo, quick, smoke, virtual_smiles
 
 CONFIGS = {
@@ -80,8 +80,8 @@ def test_every_phase_has_its_settings(name):
   config = CONFIGS[name].get_config()
   built = {
     phase.name
-    for model in phases.MODELS
-    for phase in phases.architecture(config, 2, model).phases(config)
+    for model in registry.MODELS
+    for phase in registry.architecture(config, 2, model).phases(config)
   }
 
   assert set(config.phases) == built
@@ -93,4 +93,4 @@ def test_the_form_as_printed_is_what_the_config_calls_the_papers():
   config.modes.push_reads = "codes"
   config.modes.reconstruction = "conditional"
 
-  assert config.modes.to_dict() == phases.AS_PRINTED
+  assert config.modes.to_dict() == registry.AS_PRINTED

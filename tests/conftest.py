@@ -36,7 +36,8 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)  # compile time
 install_import_hook(
-  ["cmm_jax.models", "cmm_jax.losses", "cmm_jax.metrics"], "beartype.beartype"
+  ["cmm_jax.networks", "cmm_jax.losses", "cmm_jax.evaluation.metrics"],
+  "beartype.beartype",
 )
 
 
@@ -79,9 +80,9 @@ def data_dir(shared):
 @pytest.fixture(scope="session")
 def clips(data_dir):
   """The training clips of the miniature dataset."""
-  from cmm_jax import data
+  from cmm_jax.data import pipeline
 
-  return data.Clips(data_dir, "miniature", "train")
+  return pipeline.Clips(data_dir, "miniature", "train")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import optax
 import pytest
 from jax.sharding import Mesh
 
-from cmm_jax import checkpoints, monitor, phases, train
+from cmm_jax import checkpoints, monitor, train
+from cmm_jax.models import registry
 
 
 def toy_networks():
@@ -23,13 +24,13 @@ def toy_loss(networks, batch):
   one, two = networks["one"]["params"], networks["two"]["params"]
   product = jnp.mean(one * two * batch["x"])
   loss = product + networks["still"]["params"] * one
-  statistics = {"two": jax.lax.pmean(jnp.mean(batch["x"]), phases.AXIS)}
+  statistics = {"two": jax.lax.pmean(jnp.mean(batch["x"]), registry.AXIS)}
   return loss, ({"product": product}, statistics)
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 8])
 def test_a_step_descends_the_mean_over_all_devices(num_devices):
-  mesh = Mesh(np.array(jax.devices()[:num_devices]), (phases.AXIS,))
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), (registry.AXIS,))
   step = train.make_train_step(toy_loss, optax.sgd(0.1), mesh)
   state = train.create_state(toy_networks(), optax.sgd(0.1))
   batch = {"x": jnp.arange(8.0)}  # mean 3.5
@@ -131,7 +132,7 @@ def test_lines_after_the_last_checkpoint_are_dropped(tmp_path):
 def test_a_run_whose_loss_is_not_finite_keeps_no_such_state(
   config, clips, monkeypatch
 ):
-  nets = phases.architecture(config, 2)
+  nets = registry.architecture(config, 2)
   phase = nets.phases(config)[0]
 
   def make_bad_step(*args):
@@ -153,7 +154,7 @@ def test_a_run_whose_loss_is_not_finite_keeps_no_such_state(
 
 
 def test_a_phase_without_its_forerunner_says_which_is_missing(config, clips):
-  nets = phases.architecture(config, 2)
+  nets = registry.architecture(config, 2)
   conditional = nets.phases(config)[1]
 
   with pytest.raises(FileNotFoundError, match="train phase 'vae' first"):

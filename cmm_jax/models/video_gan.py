@@ -1,99 +1,128 @@
-"""Video-GAN, conditioned on a frame (Vondrick et al. 2016): a baseline."""
+"""Video-GAN conditioned on the first frame, "two different models
+corresponding to the two different smiling labels" (section 4.3)."""
 
-import flax.linen as nn
+import dataclasses
+import functools
+
 import jax.numpy as jnp
-from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+import ml_collections
 
-from cmm_jax.models import layers
+from cmm_jax import losses
+from cmm_jax.models.base import (
+  AXIS,
+  Architecture,
+  Phase,
+  apply,
+  dtype_of,
+  play,
+  signed,
+)
+from cmm_jax.networks.video_gan import VideoDiscriminator, VideoGenerator
 
-# The last layers start small, so that a clip starts grey and not as noise at
-# the ends of the tanh (ours).
-_LAST_GAIN = 0.1
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoGAN(Architecture):
+  """A generator and a discriminator, trained anew for each label.
 
-class VideoGenerator(nn.Module):
-  """A still background and a moving foreground, mixed by a moving mask.
-
-  Both are made of one code of the first frame, by transposed convolutions in
-  two and in three dimensions. There is no noise: one frame gives one clip.
+  Each label is a phase that draws its clips alone, not a row of a bank: no
+  clip then passes through another label's networks, BatchNorm's statistics are
+  the label's own, one label's weights are in memory at a time, and the loop
+  sees a phase like any other. Its networks' names are the same for all labels,
+  so that all run one program and only the first compiles it.
   """
 
-  width: int = 128  # channels of the first layer; doubled up to eightfold
-  num_frames: int = 32
-  image_size: int = 64
-  axis_name: str | None = None
-  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
+  generator: VideoGenerator
+  discriminator: VideoDiscriminator
 
-  @nn.compact
-  def __call__(
-    self, first: Float[Array, "b h w 3"], train: bool = False
-  ) -> Float[Array, "b {self.num_frames} h w 3"]:
-    """The first frame to the clip, in [-1, 1]."""
-    levels = layers.levels_down_to(self.image_size, 4)
-    start = self.num_frames // 2**levels
-    if start * 2**levels != self.num_frames:
+  def networks(self):
+    side, frames = self.generator.image_size, self.generator.num_frames
+    return {
+      "generator": (self.generator, (jnp.zeros((1, side, side, 3)),)),
+      "discriminator": (
+        self.discriminator,
+        (jnp.zeros((1, frames, side, side, 3)),),
+      ),
+    }
+
+  def used(self):
+    return {folder: ("generator",) for folder in self._folders()}
+
+  def _folders(self):
+    return [f"video_gan_{label}" for label in range(self.num_labels)]
+
+  def generate(self, trained, inputs):
+    """One clip of each face, by its label's generator."""
+    first = signed(inputs["first_frame"])
+    clips = [
+      self.generator.apply(trained[folder]["generator"], first)
+      for folder in self._folders()
+    ]
+    chosen = jnp.stack(clips)[inputs["label"], jnp.arange(first.shape[0])]
+    return None, chosen[:, None]
+
+  def phases(self, config):
+    """One for each label.
+
+    Raises:
+      ValueError: the discriminator would not be given whole clips.
+    """
+    drawn = config.phases.video_gan.frames_per_clip
+    if drawn != config.data.num_frames:
       raise ValueError(
-        f"Clips of {self.num_frames} frames cannot be doubled {levels} times "
-        f"as their {self.image_size} pixels are; take a multiple of "
-        f"{2**levels} frames."
+        f"config.phases.video_gan.frames_per_clip is {drawn}, but Video-GAN is "
+        "judged on whole clips; set it to config.data.num_frames = "
+        f"{config.data.num_frames}."
       )
-    *upper, top = layers.pyramid(self.image_size, self.width, levels)
-
-    def normalised(x, name):
-      return nn.relu(layers.Normalise(self.axis_name, name=name)(x, train))
-
-    x = layers.Shrink(upper[0], name="encode_0")(first.astype(self.dtype))
-    x = nn.relu(x)
-    for i, features in enumerate((*upper[1:], top), start=1):
-      x = layers.Shrink(features, use_bias=False, name=f"encode_{i}")(x)
-      x = normalised(x, f"encode_norm_{i}")
-    code = x
-
-    for i, features in enumerate(reversed(upper)):
-      x = layers.Grow(features, use_bias=False, name=f"background_{i}")(x)
-      x = normalised(x, f"background_norm_{i}")
-    x = layers.Grow(3, gain=_LAST_GAIN, name=f"background_{levels - 1}")(x)
-    background = jnp.tanh(x.astype(jnp.float32))[:, None]
-
-    x = nn.Dense(start * top, use_bias=False, dtype=self.dtype, name="unfold")(
-      code
+    return tuple(
+      Phase(
+        "video_gan",
+        {"generator": None, "discriminator": None},
+        {},
+        functools.partial(self.loss, config.loss),
+        self.show,
+        with_frames=True,
+        label=label,
+        variant=str(label),
+      )
+      for label in range(self.num_labels)
     )
-    x = x.reshape(*code.shape[:-1], start, top)
-    x = normalised(jnp.moveaxis(x, 3, 1), "unfold_norm")
-    for i, features in enumerate(reversed(upper)):
-      x = layers.GrowVideo(features, use_bias=False, name=f"foreground_{i}")(x)
-      x = normalised(x, f"foreground_norm_{i}")
-    # The two heads, on colour and on the mask, in one layer.
-    x = layers.GrowVideo(
-      3 + 1, gain=_LAST_GAIN, name=f"foreground_{levels - 1}"
-    )(x)
-    x = x.astype(jnp.float32)
-    foreground, mask = jnp.tanh(x[..., :3]), nn.sigmoid(x[..., 3:])
-    return mask * foreground + (1 - mask) * background
+
+  def loss(self, weight, networks, batch):
+    """Adversarial, and L1 on the first frame."""
+    frames, first = signed(batch["frames"]), signed(batch["first_frame"])
+    fakes, after = apply(
+      self.generator, networks["generator"], first, train=True
+    )
+    terms, judged = play(
+      self.discriminator,
+      networks["discriminator"],
+      (frames,),
+      (fakes,),
+    )
+    l1 = losses.reconstruction_l1(fakes[:, 0], first)
+    loss = weight.video_gan_l1 * l1
+    loss = loss + terms["adversarial"] + terms["discriminator"]
+    statistics = {
+      "generator": after["batch_stats"],
+      "discriminator": judged,
+    }
+    return loss, ({"first_frame_l1": l1, **terms}, statistics)
+
+  def show(self, networks, batch):
+    """Of some clips every fourth frame, generated."""
+    first = signed(batch["first_frame"][:4])
+    made = self.generator.apply(networks["generator"], first)
+    return {"generated": made[:, ::4] / 2 + 0.5}
 
 
-class VideoDiscriminator(nn.Module):
-  """Judges whole clips."""
-
-  width: int = 128
-  axis_name: str | None = None
-  dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
-
-  @nn.compact
-  def __call__(
-    self, frames: Float[Array, "b t h w 3"], train: bool = False
-  ) -> Float[Array, "b 1"]:
-    """Frames in [-1, 1] to one logit, high where the clip looks real."""
-    side = frames.shape[2]
-    levels = layers.levels_down_to(side, 4)
-    x = frames.astype(self.dtype)
-    for i, features in enumerate(layers.pyramid(side, self.width, levels)):
-      x = layers.ShrinkVideo(features, use_bias=i == 0, name=f"conv_{i}")(x)
-      if i > 0:
-        x = layers.Normalise(self.axis_name, name=f"norm_{i}")(x, train)
-      x = layers.leaky_relu(x)
-    # A softmax over "real" and "not" is a sigmoid of their difference.
-    verdict = layers.Flatten(2, name="verdict")(x).astype(jnp.float32)
-    real, not_real = jnp.split(verdict, 2, axis=1)
-    return real - not_real
+def architecture(
+  config: ml_collections.ConfigDict, num_labels: int
+) -> VideoGAN:
+  """The networks at the config's sizes."""
+  data, width = config.data, config.model.video_gan_width
+  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
+  return VideoGAN(
+    generator=VideoGenerator(width, data.num_frames, data.image_size, **judge),
+    discriminator=VideoDiscriminator(width, **judge),
+    num_labels=num_labels,
+  )

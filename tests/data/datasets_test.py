@@ -1,0 +1,160 @@
+"""The real datasets' layouts: built, trained on, generated from."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from jax.sharding import Mesh
+
+from cmm_jax import generate, main, train
+from cmm_jax.data import pipeline
+from cmm_jax.models import registry
+from configs import disfa as disfa_config
+from configs import nemo as nemo_config
+from configs import smoke
+from tfds_builders import miniatures
+from tfds_builders.disfa import disfa_dataset_builder as disfa
+from tfds_builders.disfa_plus import disfa_plus_dataset_builder as disfa_plus
+from tfds_builders.uva_nemo import uva_nemo_dataset_builder as uva_nemo
+from tfds_builders.video_folder import video_folder_dataset_builder as folders
+
+
+def sharing(builder, dataset, **config):
+  """A builder that shares the faces found in this process."""
+  with tfds.core.registered.skip_registration():
+    made = type(
+      "Builder",
+      (miniatures.SharesSightings, builder),
+      {"MINIATURE": dataset, "__module__": builder.__module__},
+    )
+  made.name = dataset
+  if config:
+    kind = type(builder.BUILDER_CONFIGS[0])
+    made.BUILDER_CONFIGS = [kind(name="64x64", **config)]
+  return made
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+  """All four datasets as a user has them, in one data_dir."""
+  data_dir = tmp_path_factory.mktemp("real")
+  for builder, dataset, config in (
+    (uva_nemo.Builder, "uva_nemo", {"bad_share": 0.4}),
+    (disfa.Builder, "disfa", {}),
+    (disfa_plus.Builder, "disfa_plus", {}),
+    (
+      folders.Builder,
+      "video_folder",
+      {"cut": "movement", "thresholds": {"neutral": 0.25}},
+    ),
+  ):
+    one = sharing(builder, dataset, **config)(data_dir=data_dir, config="64x64")
+    one.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(
+        manual_dir=miniatures.once(dataset)[0]
+      )
+    )
+  return str(data_dir)
+
+
+def few_steps(config, data_dir, workdir):
+  """A user's config with the smoke run's sizes: two steps of two clips."""
+  small = smoke.get_config()
+  config.workdir = str(workdir)
+  config.data.data_dir = data_dir
+  config.model.update(small.model)
+  for phase in config.phases.values():
+    phase.update(epochs=0.01, clips_per_batch=2, frames_per_clip=2)
+  config.train.update(log_every_steps=1, checkpoint_every_steps=1)
+  return config.lock()
+
+
+def video_folder_config():
+  config = nemo_config.get_config()
+  config.data.name = "video_folder/64x64"
+  return config
+
+
+@pytest.mark.parametrize(
+  ("get_config", "labels"),
+  [
+    (nemo_config.get_config, ["spontaneous", "posed"]),
+    (disfa_config.get_config, ["spontaneous", "posed"]),
+    (video_folder_config, ["smile", "surprise"]),
+  ],
+  ids=["nemo", "disfa", "video_folder"],
+)
+def test_a_dataset_is_trained_on_and_generated_from_by_its_config(
+  built, tmp_path, monkeypatch, get_config, labels
+):
+  # Two clips cannot be split over the tests' eight devices.
+  mesh = Mesh(np.array(jax.devices()[:1]), (registry.AXIS,))
+  monkeypatch.setattr(train, "device_mesh", lambda clips_per_batch: mesh)
+  config = few_steps(get_config(), built, tmp_path / "run")
+
+  main.train_all(config)
+  clips = pipeline.Clips(built, config.data.name, "test")
+  generator = generate.Generator(config.workdir)
+  clip = clips[0]
+  smiles = generator(clip["frames"][:1], clip["landmarks"][:1], [labels[-1]])
+
+  assert clips.labels == labels
+  assert smiles.frames.shape == (1, 4, 32, 64, 64, 3)
+  assert np.isfinite(clip["landmarks"]).all()
+  assert 0 <= clip["action_units"].min() <= clip["action_units"].max() <= 5
+
+
+def test_the_pair_of_disfa_is_read_as_one(built):
+  name = disfa_config.get_config().data.name
+
+  both = pipeline.Clips(built, name, "train")
+  parts = [pipeline.Clips(built, part, "train") for part in name.split("+")]
+
+  assert len(both) == sum(map(len, parts))
+  found = [both[i]["clip"] for i in range(len(both))]
+  assert found == [part[i]["clip"] for part in parts for i in range(len(part))]
+  assert {both.labels[both[i]["label"]] for i in range(len(both))} == {
+    "spontaneous",
+    "posed",
+  }
+
+
+def test_datasets_of_other_labels_are_not_joined(built):
+  with pytest.raises(ValueError, match=r"same labels.*smile, surprise"):
+    pipeline.Clips(built, "disfa/64x64+video_folder/64x64", "train")
+
+
+def test_every_clip_says_where_its_action_units_come_from(built):
+  sources = {
+    name: {
+      clip["action_units_source"].decode()
+      for split in ("train", "test")
+      for clip in tfds.builder_from_directory(
+        f"{built}/{name}/64x64/1.0.0"
+      ).as_data_source(split)
+    }
+    for name in ("uva_nemo", "disfa", "disfa_plus", "video_folder")
+  }
+
+  assert sources == {
+    "uva_nemo": {"openface", "mediapipe blendshapes"},
+    "disfa": {"disfa labels"},
+    "disfa_plus": {"disfa+ labels"},
+    "video_folder": {"mediapipe blendshapes"},
+  }
+
+
+def test_landmarks_are_checked_against_those_that_disfa_gives(built):
+  table = next(
+    (miniatures.shared_preparation("disfa") / "64x64").glob("clips.csv")
+  )
+  rows = list(csv.DictReader(table.read_text().splitlines()))
+
+  found = {row["clip"]: row["landmark_deviation"] for row in rows}
+  given = [name for name in found if "SN001" in name or "SN002" in name]
+
+  assert len(given) == 3
+  assert all(1 < float(found[name]) < 5 for name in given)
+  assert all(found[name] == "" for name in found if name not in given)

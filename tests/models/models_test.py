@@ -1,0 +1,425 @@
+"""Each phase's loss: what it moves, what it leaves, and on how many devices."""
+
+import dataclasses
+import functools
+import itertools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import miniature
+import numpy as np
+import optax
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from cmm_jax import train
+from cmm_jax.data import pipeline
+from cmm_jax.models import registry
+from cmm_jax.models.base import play
+from cmm_jax.models.mode_bank import form_of
+
+NUM_STEPS = 5
+
+
+@functools.cache
+def built(model="cmm_net", dtype="float32"):
+  """A model's networks and phases at miniature sizes; it uses no folders."""
+  config = miniature.config("nowhere", "nowhere")
+  config.model.dtype = dtype
+  nets = registry.architecture(config, len(miniature.LABELS), model)
+  return nets, {phase.folder: phase for phase in nets.phases(config)}
+
+
+# One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
+MODEL_OF = {
+  **dict.fromkeys(registry.NAMES, "cmm_net"),
+  # Between them: nothing of ours, and a push that looks at drawings.
+  "modes_as_printed": "cmm_net_as_printed",
+  "modes_push_on_drawings": "cmm_net_push_on_drawings",
+  "cra_net": "cra_net",
+  "video_gan_1": "video_gan",
+}
+
+
+def phase_named(name, dtype="float32"):
+  return built(MODEL_OF[name], dtype)[1][name]
+
+
+@functools.cache
+def first_networks(model, names):
+  nets, _ = built(model)
+  networks = {}
+  for i, name in enumerate(names):
+    init = jax.jit(functools.partial(nets.init, name))
+    networks[name] = jax.device_get(init(jax.random.key(i)))
+  return networks
+
+
+def optimizer():
+  # Not Adam, which makes steps of full length of gradients that are zero but
+  # for rounding. Short steps: the translator starts close to its goal.
+  return optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.005))
+
+
+@functools.cache
+def compiled(name, num_devices, dtype="float32"):
+  """The phase's step, and where its state and its batch have to lie."""
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), (registry.AXIS,))
+  loss = phase_named(name, dtype).loss
+  step = train.make_train_step(loss, optimizer(), mesh)
+  everywhere = NamedSharding(mesh, PartitionSpec())
+  return step, everywhere, NamedSharding(mesh, PartitionSpec(registry.AXIS))
+
+
+def networks_of(phase):
+  learnt, frozen = (
+    first_networks(MODEL_OF[phase.folder], tuple(sorted(names)))
+    for names in (phase.learns, phase.reads)
+  )
+  return learnt, frozen
+
+
+def taken(name, num_devices, batch, num_steps, dtype="float32"):
+  """The state after some steps on one batch, and each step's scalars."""
+  step, everywhere, split = compiled(name, num_devices, dtype)
+  learnt, frozen = networks_of(phase_named(name))
+  state = train.create_state(learnt, optimizer())
+  state = jax.device_put(state, everywhere)
+  frozen = jax.device_put(frozen, everywhere)
+  batch = jax.device_put(batch, split)
+  history = []
+  for _ in range(num_steps):
+    state, terms = step(state, frozen, batch)
+    history.append(jax.device_get(terms))
+  return jax.device_get(state), history
+
+
+def drawn_batch(clips, clips_per_batch, frames_per_clip):
+  return next(
+    pipeline.batches(
+      clips,
+      clips_per_batch=clips_per_batch,
+      frames_per_clip=frames_per_clip,
+      augmentation=pipeline.Augmentation(mirror=True, stretch=0.04, colour=0.1),
+      seed=0,
+    )
+  )
+
+
+@pytest.fixture(scope="module")
+def batch(clips):
+  return drawn_batch(clips, 8, 2)
+
+
+@pytest.fixture(scope="module")
+def runs(clips, batch):
+  """What `taken` gives for a phase on one device; each is run once."""
+  whole = drawn_batch(clips, 4, miniature.NUM_FRAMES)
+
+  def run(name):
+    suits = whole if MODEL_OF[name] == "video_gan" else batch
+    return taken(name, 1, suits, NUM_STEPS)
+
+  return functools.cache(run)
+
+
+@pytest.fixture(params=MODEL_OF)
+def run(request, runs):
+  """A phase, its networks before, its state after, its scalars by step."""
+  phase = phase_named(request.param)
+  state, history = runs(request.param)
+  return phase, networks_of(phase)[0], state, history
+
+
+def leaves(tree):
+  paths = jax.tree_util.tree_leaves_with_path(tree)
+  return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in paths}
+
+
+def test_the_loss_falls_on_one_repeated_batch(run):
+  _, _, _, history = run
+
+  assert all(np.isfinite(v) for terms in history for v in terms.values())
+  assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_every_weight_of_what_is_learnt_moves(run):
+  phase, before, state, _ = run
+
+  assert state.networks.keys() == phase.learns.keys()
+  assert state.step == NUM_STEPS
+  for name in phase.learns:
+    old = leaves(before[name]["params"])
+    new = leaves(state.networks[name]["params"])
+    still = [path for path in old if np.array_equal(old[path], new[path])]
+    assert not still, name
+
+
+def test_running_statistics_move_where_the_network_is_trained_from_them(run):
+  phase, before, state, _ = run
+
+  for name, network in before.items():
+    if "batch_stats" not in network:
+      continue
+    old = leaves(network["batch_stats"])
+    new = leaves(state.networks[name]["batch_stats"])
+    moved = {not np.array_equal(old[path], new[path]) for path in old}
+    # From phase 2 on the VAE keeps the statistics that it is used with.
+    assert moved == {name != "vae" or phase.name == "vae"}, name
+
+
+# These hold all that reaches over devices: BatchNorm, both players of the
+# translator, and the modes' shares of the batch.
+@pytest.mark.parametrize("run", ["vae", "modes", "translator"], indirect=True)
+def test_eight_devices_end_where_one_does(run, batch):
+  phase, _, one, history = run
+
+  eight, others = taken(phase.name, 8, batch, NUM_STEPS)
+
+  for name, value in history[0].items():
+    np.testing.assert_allclose(others[0][name], value, rtol=2e-4, err_msg=name)
+  found = leaves(eight.networks)
+  for path, value in leaves(one.networks).items():
+    np.testing.assert_allclose(
+      found[path], value, rtol=1e-3, atol=2e-4, err_msg=path
+    )
+
+
+def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
+  turned = {name: np.roll(value, 1, axis=0) for name, value in batch.items()}
+
+  (_, (one,)), (_, (other,)) = (taken("vae", 1, b, 1) for b in (batch, turned))
+
+  for name, value in one.items():
+    np.testing.assert_allclose(other[name], value, rtol=1e-4, err_msg=name)
+
+
+# ------------------------------------------------------------------- the record
+
+
+@pytest.mark.parametrize("model", registry.MODELS)
+def test_what_a_phase_needs_was_trained_before_it(model):
+  nets, _ = built(model)
+  trained = {}
+  before = [built(name)[1].items() for name in registry.named(model)]
+  for name, phase in itertools.chain.from_iterable(before):
+    for network, earlier in (*phase.learns.items(), *phase.reads.items()):
+      if earlier is not None:
+        assert network in trained[earlier], f"{name} takes {network}"
+    assert not phase.learns.keys() & phase.reads.keys()
+    trained[name] = set(phase.learns)
+  for folder, networks in nets.used().items():
+    assert trained[folder] >= set(networks)
+
+
+def test_a_model_that_does_not_exist_is_named_with_those_that_do():
+  config = miniature.config("nowhere", "nowhere")
+
+  with pytest.raises(
+    ValueError, match=r"no model 'gan'; choose one of cmm_net, .*video_gan"
+  ):
+    registry.architecture(config, 2, "gan")
+
+
+def test_the_order_is_the_papers():
+  _, by_name = built()
+
+  assert tuple(by_name) == registry.NAMES
+  # Section 3.5; the readers are ours, to measure.
+  order = [name for name in by_name if name != "readers"]
+  assert order == ["vae", "conditional", "modes", "translator"]
+  assert by_name["conditional"].learns == {"vae": "vae", "conditional": None}
+  assert by_name["modes"].learns == {
+    "vae": "conditional",
+    "conditional": "conditional",
+    "modes": None,
+    "mode_discriminator": None,
+  }
+
+
+@pytest.mark.parametrize("setting", ["push_reads", "reconstruction"])
+def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
+  config = miniature.config("nowhere", "nowhere")
+  config.modes[setting] = "both"
+
+  with pytest.raises(
+    ValueError, match=f"config.modes.{setting} is 'both'; choose one of '"
+  ):
+    registry.architecture(config, 2).phases(config)
+
+
+def test_several_models_are_named_by_commas_and_a_form_comes_after_its_base():
+  assert registry.named("cra_net, video_gan") == ["cra_net", "video_gan"]
+  assert registry.named("cmm_net_push_0,cra_net") == [
+    *("cmm_net", "cmm_net_push_0", "cra_net")
+  ]
+  every = registry.named("mode_losses")
+  assert every == ["cmm_net", *(f"cmm_net_{form}" for form in registry.FORMS)]
+  with pytest.raises(ValueError, match=r"'gan'; choose .*cra_net.*mode_losses"):
+    registry.named("cmm_net,gan")
+
+
+def test_another_form_shares_all_but_the_modes():
+  _, by_name = built("cmm_net_best_of_modes")
+
+  assert list(by_name) == ["modes_best_of_modes"]
+  assert by_name["modes_best_of_modes"].learns == built()[1]["modes"].learns
+
+
+def test_forms_differ_from_the_printed_or_from_ours_by_one_lever_each():
+  config = miniature.config("nowhere", "nowhere")
+  ours = form_of(config)
+  printed = dataclasses.replace(ours, **registry.AS_PRINTED)
+
+  forms = {name: form_of(config, name) for name in registry.FORMS}
+
+  def changed(form, start):
+    one, other = dataclasses.asdict(form), dataclasses.asdict(start)
+    return {name for name in one if one[name] != other[name]}
+
+  assert forms["as_printed"] == printed
+  for name, lever in {
+    "shared_start": "shared_start",
+    "push_on_change": "push_reads",
+    "push_on_drawings": "push_reads",
+    "best_of_modes": "reconstruction",
+    "as_printed_push_10": "push",
+  }.items():
+    assert changed(forms[name], printed) == {lever}, name
+  for name in ("push_0", "push_10", "push_100"):
+    assert changed(forms[name], ours) == {"push"}, name
+  assert changed(forms["drawings_too"], ours) == {"push_reads"}
+  assert len(set(forms.values())) == len(forms)
+
+
+def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
+  config = miniature.config("nowhere", "nowhere")
+  nets = registry.architecture(config, 5)
+
+  shapes = jax.eval_shape(
+    functools.partial(nets.init, "conditional"), jax.random.key(0)
+  )
+
+  kernel = shapes["params"]["frame"]["OptimizedLSTMCell_0"]["ii"]["kernel"]
+  assert kernel.shape == (config.model.code_dim + 5, config.model.lstm_dim)
+  assert dataclasses.replace(nets, num_labels=2).modes == nets.modes
+
+
+# -------------------------------------------------------------------- baselines
+
+
+class _Judge(nn.Module):
+  """One weight, and a count of what it has judged."""
+
+  @nn.compact
+  def __call__(self, x, train):
+    seen = self.variable("batch_stats", "seen", jnp.zeros, ())
+    seen.value += train * len(x)
+    return self.param("weight", nn.initializers.constant(2.0), ()) * x
+
+
+def test_each_player_descends_its_own_loss_alone():
+  real, fake = jnp.array([[3.0]]), jnp.array([[0.5]])
+  variables = _Judge().init(jax.random.key(0), real, False)
+
+  def total(params, fake):
+    judge = {**variables, "params": params}
+    terms, statistics = play(_Judge(), judge, (real,), (fake,))
+    return terms["adversarial"] + terms["discriminator"], statistics
+
+  (weight, face), statistics = jax.grad(total, (0, 1), has_aux=True)(
+    variables["params"], fake
+  )
+
+  def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+  # The judge: d/dw [softplus(-w r) + softplus(w f)], and nothing of the other's
+  wanted = -3 * sigmoid(-6) + 0.5 * sigmoid(1)
+  np.testing.assert_allclose(weight["weight"], wanted, rtol=1e-5)
+  # The generator: d/df softplus(-w f)
+  np.testing.assert_allclose(face, [[-2 * sigmoid(-1)]], rtol=1e-5)
+  assert statistics["seen"] == 2  # one real, one fake
+
+
+def test_a_video_gan_is_trained_for_each_label_on_its_clips(clips):
+  _, by_name = built("video_gan")
+
+  assert [p.label for p in by_name.values()] == [0, 1]
+  for number, gan in enumerate(by_name.values()):
+    seen = train._seen_by(gan, clips)
+    assert len(seen) == len(clips) / 2
+    assert {clip["label"] for clip in seen} == {number}
+
+
+def test_a_video_gan_that_would_not_see_whole_clips_is_refused():
+  config = miniature.config("nowhere", "nowhere")
+  config.phases.video_gan.frames_per_clip = 8
+
+  with pytest.raises(
+    ValueError, match=r"frames_per_clip is 8.* set it to .*32"
+  ):
+    registry.architecture(config, 2, "video_gan").phases(config)
+
+
+def test_each_face_gets_the_clip_of_its_labels_own_generator():
+  nets, _ = built("video_gan")
+  first = first_networks("video_gan", ("generator",))
+  variables = first["generator"]
+  turned = variables | {
+    "params": jax.tree.map(np.negative, variables["params"])
+  }
+  trained = {"video_gan_0": first, "video_gan_1": {"generator": turned}}
+  faces = np.stack([miniature.clip(s, 0, 0)["frames"][0] for s in (0, 1)])
+  generate = jax.jit(nets.generate)
+
+  drawn, clips = generate(
+    trained, {"first_frame": faces, "label": np.array([0, 0])}
+  )
+  _, mixed = generate(
+    trained, {"first_frame": faces, "label": np.array([0, 1])}
+  )
+
+  assert drawn is None and clips.shape == (2, 1, 32, 64, 64, 3)
+  assert jnp.abs(clips).max() <= 1
+  np.testing.assert_array_equal(mixed[0], clips[0])
+  assert jnp.abs(mixed[1] - clips[1]).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["vae", "modes", "translator"])
+def test_losses_in_bfloat16_agree_and_weights_stay_in_float32(name, batch):
+  state, (found,) = taken(name, 1, batch, 1, "bfloat16")
+  wanted_state, (wanted,) = taken(name, 1, batch, 1)
+
+  for leaf in jax.tree.leaves(state.networks):  # the statistics too
+    assert leaf.dtype == np.float32
+  assert found.keys() == wanted.keys()
+  losses = [term for term in wanted if not term.startswith("grad_norm")]
+  for term in losses:
+    # Eight bits of a mantissa are 0.4 %, a few layers one after another more.
+    assert found[term] == pytest.approx(wanted[term], rel=0.05, abs=0.005), term
+  assert any(found[term] != wanted[term] for term in losses)
+  learnt, _ = networks_of(phase_named(name))
+  for network, first in learnt.items():
+    one, other = (
+      np.concatenate(
+        [
+          np.ravel(now - before)
+          for now, before in zip(
+            jax.tree.leaves(after.networks[network]["params"]),
+            jax.tree.leaves(first["params"]),
+            strict=True,
+          )
+        ]
+      )
+      for after in (state, wanted_state)
+    )
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    # Untrained, a BatchNorm blows up what differs between near-equal codes.
+    assert cosine > 0.5, network
+
+
+def test_a_type_to_compute_in_that_does_not_exist_is_named():
+  with pytest.raises(ValueError, match=r"dtype is 'float16': set it to"):
+    built(dtype="float16")
