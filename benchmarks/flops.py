@@ -2,7 +2,7 @@
 
 A multiplication and its addition are two. Counted are the products within
 layers, without those with the zeros around a picture, which is a few per cent
-less than counting whole kernels; not counted are the drawing of landmarks,
+less than counting whole kernels; not counted are the landmark_image of landmarks,
 BatchNorm, activations, losses and Adam.
 
 A training step goes through a layer three times: forward, and backward once to
@@ -145,12 +145,12 @@ def _play(work, player, judge):
 def _generate(work):
   config = work.config()
   encoder, decoder = _halves(work)
-  codes = encoder.without("encoder/log_variance/dense").forward
-  codes += _network(work, "conditional").forward
-  codes += _network(work, "modes").forward
+  embeddings = encoder.without("encoder/log_variance/dense").forward
+  embeddings += _network(work, "conditional").forward
+  embeddings += _network(work, "modes").forward
   frames = (config.model.num_modes + 1) * config.data.num_frames
   shown = decoder.forward + _network(work, "translator").forward
-  return work.clips * (codes + frames * shown)
+  return work.clips * (embeddings + frames * shown)
 
 
 # ---------------------------------------------------------------- the networks
@@ -161,18 +161,18 @@ def _network(work, name):
   module, inputs = our_works.architecture(work).networks()[name]
   shapes = [x.shape for x in inputs]
   config = work.config()
-  code_dim, num_modes = config.model.code_dim, config.model.num_modes
+  embedding_dim, num_modes = config.model.embedding_dim, config.model.num_modes
   if name == "modes":
-    shapes = [(1, config.data.num_frames, code_dim)]
+    shapes = [(1, config.data.num_frames, embedding_dim)]
   if name == "mode_discriminator":
-    shapes = [(num_modes, 1, code_dim)]
+    shapes = [(num_modes, 1, embedding_dim)]
   return count(module, *shapes)
 
 
 def _halves(work):
   """One image's passes through the VAE's encoder and decoder."""
   module, (image,) = our_works.architecture(work).networks()["vae"]
-  code = (1, work.config().model.code_dim)
+  code = (1, work.config().model.embedding_dim)
   encoder = count(module, image.shape, method="encode")
   return encoder, count(module, code, method="decode")
 
@@ -205,24 +205,26 @@ def _lstm(frames, inputs, hidden_dim, outputs):
 
 
 def _conditional_lstm(module, inputs, outputs):
-  clips, frames, code_dim = outputs
-  read = code_dim + works.NUM_LABELS
-  return _lstm(clips * frames, read, module.hidden_dim, code_dim)
+  clips, frames, embedding_dim = outputs
+  read = embedding_dim + works.NUM_LABELS
+  return _lstm(clips * frames, read, module.hidden_dim, embedding_dim)
 
 
 def _mode_bank(module, inputs, outputs):
-  modes, clips, frames, code_dim = outputs
-  return _lstm(modes * clips * frames, code_dim, module.hidden_dim, code_dim)
+  modes, clips, frames, embedding_dim = outputs
+  return _lstm(
+    modes * clips * frames, embedding_dim, module.hidden_dim, embedding_dim
+  )
 
 
 # By the class of a layer: from it and its inputs' and outputs' shapes.
 _RULES = {
   **dict.fromkeys(
-    (layers.Shrink, layers.ShrinkVideo),
+    (layers.Downsample, layers.DownsampleVideo),
     lambda _, inputs, outputs: _convolution(inputs, outputs, 4, 2),
   ),
   **dict.fromkeys(
-    (layers.Grow, layers.GrowVideo),
+    (layers.Upsample, layers.UpsampleVideo),
     lambda _, inputs, outputs: _convolution(outputs, inputs, 4, 2),
   ),
   nn.Conv: lambda module, inputs, outputs: _convolution(

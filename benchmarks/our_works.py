@@ -166,5 +166,5 @@ def _product(work):
 
 
 if __name__ == "__main__":
-  runtime.prepare()
+  runtime.configure()
   interleave.serve(build)

@@ -47,28 +47,28 @@ class Losses:
     """Phase 2's."""
     images = self._drawn()
     loss, posterior = self._vae_terms(images, chance["noise"])
-    _, codes = self.roll_out()
-    cost, gap = self._sequence_costs(codes, images, posterior)
-    return loss + cost.mean() + self.config.loss.codes * gap.mean()
+    _, embeddings = self.roll_out()
+    cost, gap = self._sequence_costs(embeddings, images, posterior)
+    return loss + cost.mean() + self.config.loss.embeddings * gap.mean()
 
   def modes(self, chance: Mapping[str, Tensor]) -> Tensor:
     """Phase 3's."""
     weight, images = self.config.loss, self._drawn()
     loss, posterior = self._vae_terms(images, chance["noise"])
-    first, codes = self.roll_out()
-    modes = self.nets["modes"](codes)  # [m b t d]
+    first, embeddings = self.roll_out()
+    modes = self.nets["modes"](embeddings)  # [m b t d]
 
-    bce, gap = self._sequence_costs(codes, images, posterior)
-    pull = (modes.mean(0) - codes.detach()).square().sum(-1).mean()
+    bce, gap = self._sequence_costs(embeddings, images, posterior)
+    pull = (modes.mean(0) - embeddings.detach()).square().sum(-1).mean()
     change = modes.mean(2) - first
     shares = self.nets["mode_discriminator"](change).log_softmax(-1)
     push = -shares.diagonal(dim1=0, dim2=2).mean()
-    loss = loss + bce.mean() + weight.codes * gap.mean()
+    loss = loss + bce.mean() + weight.embeddings * gap.mean()
     loss = loss + weight.pull * pull + weight.push * push
 
     bces, gaps = self._sequence_costs(modes, images, posterior)
-    costs = bces + weight.codes * gaps  # [m b]
-    best = balanced_shares(costs.detach(), weight.share_temperature)
+    costs = bces + weight.embeddings * gaps  # [m b]
+    best = sinkhorn_assignment(costs.detach(), weight.assignment_temperature)
     return loss + (best * costs).sum(0).mean()
 
   def translator(self, chance: Mapping[str, Tensor]) -> Tensor:
@@ -96,7 +96,7 @@ class Losses:
     shown = self.batch["times"].shape
     share = self.config.loss.decoded_share
     return {
-      "noise": torch.randn(shown.numel(), self.config.model.code_dim),
+      "noise": torch.randn(shown.numel(), self.config.model.embedding_dim),
       "chosen": torch.rand(shown) < share,
     }
 
@@ -141,25 +141,25 @@ class Losses:
   def _vae_terms(self, images, noise):
     """The VAE's loss and the posterior of each frame [b f d]."""
     mean, log_variance = self.nets["vae"].encode(images)
-    codes = mean + (0.5 * log_variance).exp() * noise
-    cost = bce_per_image(self.nets["vae"].decode(codes), images).mean()
+    embeddings = mean + (0.5 * log_variance).exp() * noise
+    cost = bce_per_image(self.nets["vae"].decode(embeddings), images).mean()
     terms = mean.square() + log_variance.exp() - log_variance - 1
     kl = 0.5 * terms.sum(-1).mean()
     shown = self.batch["times"].shape
     posterior = mean.unflatten(0, shown), log_variance.unflatten(0, shown)
     return cost + self.config.loss.kl * kl, posterior
 
-  def _sequence_costs(self, codes, images, posterior):
-    """Of codes [... b t d]: each [... b]."""
+  def _sequence_costs(self, embeddings, images, posterior):
+    """Of embeddings [... b t d]: each [... b]."""
     times = self.batch["times"].long()[..., None]
-    times = times.expand(*codes.shape[:-2], -1, codes.shape[-1])
-    codes = codes.gather(-2, times)
-    decoded = self.nets["vae"].decode(codes.flatten(0, -2))
-    decoded = decoded.unflatten(0, codes.shape[:-1])
-    targets = images.unflatten(0, codes.shape[-3:-1]).expand_as(decoded)
+    times = times.expand(*embeddings.shape[:-2], -1, embeddings.shape[-1])
+    embeddings = embeddings.gather(-2, times)
+    decoded = self.nets["vae"].decode(embeddings.flatten(0, -2))
+    decoded = decoded.unflatten(0, embeddings.shape[:-1])
+    targets = images.unflatten(0, embeddings.shape[-3:-1]).expand_as(decoded)
     cost = bce_per_image(decoded, targets).mean(-1)
     mean, log_variance = (x.detach() for x in posterior)
-    gaps = (codes - mean).square() * (-log_variance).exp()
+    gaps = (embeddings - mean).square() * (-log_variance).exp()
     return cost, 0.5 * gaps.sum(-1).mean(-1)
 
   def _mixed_drawings(self, chosen):
@@ -180,8 +180,8 @@ class Losses:
     return F.softplus(-felt).mean() + judged
 
 
-def balanced_shares(costs: Tensor, temperature: float) -> Tensor:
-  """`losses.balanced_shares` of costs [m b]."""
+def sinkhorn_assignment(costs: Tensor, temperature: float) -> Tensor:
+  """`losses.sinkhorn_assignment` of costs [m b]."""
   num_modes, num_examples = costs.shape
   logits = -costs / temperature
   gain = torch.tensor(num_examples / num_modes).log()

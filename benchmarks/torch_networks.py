@@ -41,7 +41,7 @@ def grow(inputs: int, outputs: int, bias: bool = False) -> nn.ConvTranspose2d:
   return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
 
 
-class Flatten(nn.Linear):
+class DenseHead(nn.Linear):
   """A map as one vector, made by a matrix."""
 
   def __init__(self, extent: tuple[int, ...], inputs: int, outputs: int):
@@ -52,7 +52,7 @@ class Flatten(nn.Linear):
     return super().forward(x.flatten(1))
 
 
-class Unflatten(nn.Linear):
+class DenseStem(nn.Linear):
   """A 4x4 map of one vector."""
 
   def __init__(self, inputs: int, features: int):
@@ -66,15 +66,17 @@ class Unflatten(nn.Linear):
 class Encoder(nn.ModuleDict):
   """Of the VAE."""
 
-  def __init__(self, channels: list[int], image_channels: int, code_dim: int):
+  def __init__(
+    self, channels: list[int], image_channels: int, embedding_dim: int
+  ):
     super().__init__()
     for i, (a, b) in enumerate(itertools.pairwise((image_channels, *channels))):
       self[f"conv_{i}"] = shrink(a, b, bias=i == 0)
       if i:
         self[f"norm_{i}"] = nn.BatchNorm2d(b)
     self.depth = len(channels)
-    self["mean"] = Flatten((4, 4), channels[-1], code_dim)
-    self["log_variance"] = Flatten((4, 4), channels[-1], code_dim)
+    self["mean"] = DenseHead((4, 4), channels[-1], embedding_dim)
+    self["log_variance"] = DenseHead((4, 4), channels[-1], embedding_dim)
 
   def trunk(self, x: Tensor) -> Tensor:
     """What both heads read."""
@@ -87,18 +89,20 @@ class Encoder(nn.ModuleDict):
 class Decoder(nn.ModuleDict):
   """Of the VAE."""
 
-  def __init__(self, channels: list[int], image_channels: int, code_dim: int):
+  def __init__(
+    self, channels: list[int], image_channels: int, embedding_dim: int
+  ):
     super().__init__()
     *upper, top = channels
-    self["conv_0"] = Unflatten(code_dim, top)
+    self["conv_0"] = DenseStem(embedding_dim, top)
     sizes = (top, *reversed(upper), image_channels)
     self.depth = len(channels)
     for i, (a, b) in enumerate(itertools.pairwise(sizes), start=1):
       self[f"norm_{i - 1}"] = nn.BatchNorm2d(a)
       self[f"conv_{i}"] = grow(a, b, bias=i == self.depth)
 
-  def forward(self, codes: Tensor) -> Tensor:
-    x = self["conv_0"](codes)
+  def forward(self, embeddings: Tensor) -> Tensor:
+    x = self["conv_0"](embeddings)
     for i in range(1, self.depth + 1):
       x = self[f"conv_{i}"](leaky(self[f"norm_{i - 1}"](x)))
     return x
@@ -107,11 +111,11 @@ class Decoder(nn.ModuleDict):
 class VAE(nn.Module):
   """`vae.ImageVAE`."""
 
-  def __init__(self, code_dim: int, width: int, image_size: int):
+  def __init__(self, embedding_dim: int, width: int, image_size: int):
     super().__init__()
     channels = pyramid(width, levels_down_to(image_size, 4))
-    self.encoder = Encoder(channels, 1, code_dim)
-    self.decoder = Decoder(channels, 1, code_dim)
+    self.encoder = Encoder(channels, 1, embedding_dim)
+    self.decoder = Decoder(channels, 1, embedding_dim)
 
   def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
     """The mean and the log-variance."""
@@ -122,63 +126,63 @@ class VAE(nn.Module):
     """The mean alone."""
     return self.encoder["mean"](self.encoder.trunk(images))
 
-  def decode(self, codes: Tensor) -> Tensor:
+  def decode(self, embeddings: Tensor) -> Tensor:
     """The logits."""
-    return self.decoder(codes)
+    return self.decoder(embeddings)
 
 
 class ConditionalLSTM(nn.Module):
-  """`recurrent.ConditionalLSTM`: reads its own codes, so it is a loop."""
+  """`recurrent.ConditionalLSTM`: reads its own embeddings, so it is a loop."""
 
-  def __init__(self, num_frames: int, code_dim: int, hidden_dim: int):
+  def __init__(self, num_frames: int, embedding_dim: int, hidden_dim: int):
     super().__init__()
-    inputs = code_dim + works.NUM_LABELS
+    inputs = embedding_dim + works.NUM_LABELS
     self.num_frames = num_frames
     self.frame = nn.ModuleDict(
       {
         "OptimizedLSTMCell_0": nn.LSTMCell(inputs, hidden_dim),
-        "step": nn.Linear(hidden_dim, code_dim),
+        "step": nn.Linear(hidden_dim, embedding_dim),
       }
     )
 
-  def forward(self, code: Tensor, condition: Tensor) -> Tensor:
+  def forward(self, embedding: Tensor, condition: Tensor) -> Tensor:
     cell, step = self.frame["OptimizedLSTMCell_0"], self.frame["step"]
-    memory, codes = None, []
+    memory, embeddings = None, []
     for _ in range(self.num_frames):
-      memory = cell(torch.cat([code, condition], 1), memory)
-      code = code + step(memory[0])
-      codes.append(code)
-    return torch.stack(codes, 1)
+      memory = cell(torch.cat([embedding, condition], 1), memory)
+      embedding = embedding + step(memory[0])
+      embeddings.append(embedding)
+    return torch.stack(embeddings, 1)
 
 
 class Mode(nn.Module):
   """One of `recurrent.ModeBank`'s."""
 
-  def __init__(self, code_dim: int, hidden_dim: int):
+  def __init__(self, embedding_dim: int, hidden_dim: int):
     super().__init__()
-    self.lstm = nn.LSTM(code_dim, hidden_dim, batch_first=True)
-    self.output = nn.Linear(hidden_dim, code_dim)
+    self.lstm = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
+    self.output = nn.Linear(hidden_dim, embedding_dim)
 
-  def forward(self, codes: Tensor) -> Tensor:
-    return codes + self.output(self.lstm(codes)[0]).cumsum(1)
+  def forward(self, embeddings: Tensor) -> Tensor:
+    return embeddings + self.output(self.lstm(embeddings)[0]).cumsum(1)
 
 
 class ModeBank(nn.ModuleList):
   """`recurrent.ModeBank` with a shared start."""
 
-  def __init__(self, num_modes: int, code_dim: int, hidden_dim: int):
-    super().__init__(Mode(code_dim, hidden_dim) for _ in range(num_modes))
+  def __init__(self, num_modes: int, embedding_dim: int, hidden_dim: int):
+    super().__init__(Mode(embedding_dim, hidden_dim) for _ in range(num_modes))
 
-  def forward(self, codes: Tensor) -> Tensor:
-    return torch.stack([mode(codes) for mode in self])
+  def forward(self, embeddings: Tensor) -> Tensor:
+    return torch.stack([mode(embeddings) for mode in self])
 
 
 class ModeDiscriminator(nn.Module):
   """`recurrent.ModeDiscriminator`."""
 
-  def __init__(self, num_modes: int, code_dim: int):
+  def __init__(self, num_modes: int, embedding_dim: int):
     super().__init__()
-    self.linear = nn.Linear(code_dim, num_modes)
+    self.linear = nn.Linear(embedding_dim, num_modes)
 
   def forward(self, averages: Tensor) -> Tensor:
     return self.linear(averages)
@@ -202,8 +206,8 @@ class Translator(nn.ModuleDict):
       inputs = 2 * outputs
     self[f"up_{last}"] = grow(inputs, 3, bias=True)
 
-  def forward(self, neutral: Tensor, drawing: Tensor) -> Tensor:
-    x = torch.cat([neutral, drawing], 1)
+  def forward(self, neutral: Tensor, landmark_image: Tensor) -> Tensor:
+    x = torch.cat([neutral, landmark_image], 1)
     skips = []
     for i in range(self.last + 1):
       x = self[f"down_{i}"](x)

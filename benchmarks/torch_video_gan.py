@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.torch_networks import (
-  Flatten,
+  DenseHead,
   grow,
   leaky,
   levels_down_to,
@@ -85,7 +85,7 @@ class VideoDiscriminator(nn.ModuleDict):
       if i:
         self[f"norm_{i}"] = nn.BatchNorm3d(b)
     extent = (num_frames // 2**levels, 4, 4)
-    self["verdict"] = Flatten(extent, channels[-1], 2)
+    self["verdict"] = DenseHead(extent, channels[-1], 2)
 
   def forward(self, frames: Tensor) -> Tensor:
     """[b 3 t h w] to one logit."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.torch_networks import Flatten, ModeBank, Unflatten
+from benchmarks.torch_networks import DenseHead, DenseStem, ModeBank
 
 
 def load(net: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
@@ -37,11 +37,11 @@ def _within(path, weights):
 
 def _fill(layer, weights):
   match layer:
-    case Flatten():
+    case DenseHead():
       kernel = weights["dense/kernel"].reshape(*layer.extent, -1)
       _set(layer.weight, np.moveaxis(kernel, (-1, -2), (0, 1)))
       _set(layer.bias, weights["dense/bias"])
-    case Unflatten():
+    case DenseStem():
       kernel = weights["dense/kernel"].reshape(-1, 4, 4, layer.features)
       _set(layer.weight, kernel.transpose(3, 1, 2, 0))
     case nn.Linear():

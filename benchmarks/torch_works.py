@@ -112,15 +112,17 @@ def _network(name: str, work: Work, config) -> nn.Module:
     if name == "generator":
       return VideoGenerator(*made)
     return VideoDiscriminator(*made)
-  code_dim, hidden_dim = model.code_dim, model.lstm_dim
+  embedding_dim, hidden_dim = model.embedding_dim, model.lstm_dim
   width = model.translator_width
   return {
-    "vae": lambda: VAE(code_dim, model.vae_width, data.image_size),
+    "vae": lambda: VAE(embedding_dim, model.vae_width, data.image_size),
     "conditional": lambda: ConditionalLSTM(
-      data.num_frames, code_dim, hidden_dim
+      data.num_frames, embedding_dim, hidden_dim
     ),
-    "modes": lambda: ModeBank(model.num_modes, code_dim, hidden_dim),
-    "mode_discriminator": lambda: ModeDiscriminator(model.num_modes, code_dim),
+    "modes": lambda: ModeBank(model.num_modes, embedding_dim, hidden_dim),
+    "mode_discriminator": lambda: ModeDiscriminator(
+      model.num_modes, embedding_dim
+    ),
     "translator": lambda: Translator(width, data.image_size),
     "discriminator": lambda: Discriminator(width),
   }[name]()
@@ -170,9 +172,9 @@ def _generation(losses, compiled):
 
   def run():
     with torch.inference_mode():
-      _, codes = losses.roll_out()
-      modes = losses.nets["modes"](codes)
-      sequences = torch.cat([codes[None], modes]).transpose(0, 1)
+      _, embeddings = losses.roll_out()
+      modes = losses.nets["modes"](embeddings)
+      sequences = torch.cat([embeddings[None], modes]).transpose(0, 1)
       neutral = signed(losses.batch["first_frame"])
       # Photo by photo: what is worked on then stays in the cache.
       made = [
@@ -184,15 +186,15 @@ def _generation(losses, compiled):
   return run
 
 
-def _smiles(losses: Losses, face: Tensor, codes: Tensor):
-  """One photo's: codes [s t d] to uint8 drawings and frames."""
-  drawn = losses.nets["vae"].decode(codes.flatten(0, 1)).sigmoid()
+def _smiles(losses: Losses, face: Tensor, embeddings: Tensor):
+  """One photo's: embeddings [s t d] to uint8 landmark_images and frames."""
+  drawn = losses.nets["vae"].decode(embeddings.flatten(0, 1)).sigmoid()
   neutral = face.expand(len(drawn), -1, -1, -1)
   made = losses.nets["translator"](neutral, drawn)
   frames = (127.5 * (made + 1)).round().to(torch.uint8).movedim(1, -1)
-  drawings = (255 * drawn[:, 0]).round().to(torch.uint8)
-  lead = codes.shape[:2]
-  return drawings.unflatten(0, lead), frames.unflatten(0, lead)
+  landmark_images = (255 * drawn[:, 0]).round().to(torch.uint8)
+  lead = embeddings.shape[:2]
+  return landmark_images.unflatten(0, lead), frames.unflatten(0, lead)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a run keeps on disk: its settings, and each phase's checkpoints.
 
 <workdir>/config.json                  the settings and the labels
-<workdir>/checkpoints/<phase>/<step>   networks, optimiser, position
+<workdir>/checkpoints/<phase>/<step>   networks, optimizer, position
 """
 
 import json
@@ -20,7 +20,7 @@ import orbax.checkpoint as ocp
 _FREE = ("workdir", "data.data_dir", "train")
 
 
-def settle_config(
+def save_or_check_config(
   workdir: str, config: ml_collections.ConfigDict, labels: list[str]
 ) -> None:
   """Writes the run's settings at its first start and compares them later.
@@ -101,7 +101,7 @@ class Checkpoints:
     self._manager.close()  # waits for what is being written
 
   def save(
-    self, step: int, networks: Mapping[str, Any], optimiser: Mapping[str, Any]
+    self, step: int, networks: Mapping[str, Any], optimizer: Mapping[str, Any]
   ) -> None:
     """Saves after `step` steps, in the background.
 
@@ -109,39 +109,39 @@ class Checkpoints:
     the arrays themselves, Orbax would take an n-th of each from each of n
     devices: a program to compile and run for every array and device.
     """
-    networks, optimiser = jax.tree.map(np.array, (networks, optimiser))
+    networks, optimizer = jax.tree.map(np.array, (networks, optimizer))
     self._manager.save(
       step,
       args=ocp.args.Composite(
         networks=ocp.args.StandardSave(networks),
-        optimiser=ocp.args.StandardSave(optimiser),
+        optimizer=ocp.args.StandardSave(optimizer),
         position=ocp.args.JsonSave({"step": step, "next_batch": step}),
       ),
     )
 
   def restore(
-    self, networks: Any = None, optimiser: Any = None
+    self, networks: Any = None, optimizer: Any = None
   ) -> tuple[int, Any, Any] | None:
     """The newest state that can be read, or None where there is none.
 
     Args:
       networks: a tree of the shapes that are wanted; without it, those saved.
-      optimiser: a tree of the shapes that are wanted; without it, not read.
+      optimizer: a tree of the shapes that are wanted; without it, not read.
 
     Returns:
-      The step, the networks and the optimiser's state.
+      The step, the networks and the optimizer's state.
     """
     for step in sorted(self._manager.all_steps(), reverse=True):
       # An item without arguments is restored as host arrays, on no device.
       items = {"networks": ocp.args.StandardRestore(_abstract(networks))}
-      if optimiser is not None:
-        items["optimiser"] = ocp.args.StandardRestore(_abstract(optimiser))
+      if optimizer is not None:
+        items["optimizer"] = ocp.args.StandardRestore(_abstract(optimizer))
       try:
         found = self._manager.restore(step, args=ocp.args.Composite(**items))
       except Exception as error:  # whatever a damaged file makes Orbax raise
         self._set_aside(step, error)
         continue
-      return step, found["networks"], found.get("optimiser")
+      return step, found["networks"], found.get("optimizer")
     return None
 
   def newest_step(self) -> int | None:
@@ -163,7 +163,7 @@ class Checkpoints:
     self._manager.reload()
 
 
-def trained_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+def load_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
   """Reads networks from finished or unfinished phases, as host arrays.
 
   Args:

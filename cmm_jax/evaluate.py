@@ -38,7 +38,7 @@ from cmm_jax.evaluation.metrics import (
   landmarks,
   regressors,
 )
-from cmm_jax.evaluation.samples import HeldOut
+from cmm_jax.evaluation.samples import TestSamples
 from cmm_jax.generate import FRAMES_PER_SECOND, WORKDIR, Generator
 from cmm_jax.preprocess import action_units, decode
 from cmm_jax.user_study import store, tally
@@ -68,7 +68,7 @@ def compared_models(models: Sequence[str]) -> list[str]:
 
 def read(
   workdir: str,
-  held: HeldOut,
+  held: TestSamples,
   reader: regressors.Reader,
   openface: str | None = None,
 ) -> quality.Readings:
@@ -164,7 +164,7 @@ def _folder(workdir):
 
 def write(
   workdir: str,
-  held: HeldOut,
+  held: TestSamples,
   found: diversity.Variety,
   compared: quality.Comparison,
 ) -> pathlib.Path:
@@ -286,7 +286,7 @@ def main(argv: Sequence[str]) -> None:
   """Measures, prints and writes."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  runtime.prepare()
+  runtime.configure()
   workdir = WORKDIR.value
   try:
     classifier = (

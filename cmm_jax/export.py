@@ -226,7 +226,7 @@ def main(argv: Sequence[str]) -> None:
   # A program for all platforms is traced and compared on the one there always
   # is.
   jax.config.update("jax_platforms", "cpu")
-  runtime.prepare()
+  runtime.configure()
   try:
     said = write(
       generate.WORKDIR.value, generate.MODEL.value, generate.OUT.value

@@ -124,7 +124,7 @@ def load(workdir: str, model: str) -> tuple[Any, Any, Sequence[str], int]:
   config, labels = checkpoints.read_config(workdir)
   nets = registry.architecture(config, len(labels), model)
   trained = {
-    phase: checkpoints.trained_networks(workdir, dict.fromkeys(names, phase))
+    phase: checkpoints.load_networks(workdir, dict.fromkeys(names, phase))
     for phase, names in nets.used().items()
   }
   return nets, jax.device_put(trained), labels, config.data.image_size
@@ -265,7 +265,7 @@ def main(argv: Sequence[str]) -> None:
     files = photo.find(_IMAGES.value)
     from cmm_jax import runtime
 
-    runtime.prepare()
+    runtime.configure()
     generator = Generator(WORKDIR.value, MODEL.value)
     labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
     for label in labels:

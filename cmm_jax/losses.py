@@ -1,6 +1,6 @@
 """Every training loss: pure functions of arrays.
 
-A sum over pixels and codes is kept, as the paper prints it; sums over examples
+A sum over pixels and embeddings is kept, as the paper prints it; sums over examples
 and frames are means here, so that a weight does not depend on the batch.
 """
 
@@ -52,38 +52,38 @@ def kl_to_standard_normal(
   return 0.5 * jnp.sum(terms, axis=-1)
 
 
-def code_distance(
-  codes: Float[Array, "*any d"],
+def posterior_nll(
+  embeddings: Float[Array, "*any d"],
   mean: Float[Array, "*frames d"],
   log_variance: Float[Array, "*frames d"],
 ) -> Float[Array, "*any"]:
-  """How far codes lie from where the encoder puts the true frames (ours).
+  """How far embeddings lie from where the encoder puts the true frames (ours).
 
   1/2 sum_d (code - mean)^2 / variance, in nats
 
   The divergence between two normals of the encoder's variance around the mean
-  and the code. It keeps rolled-out codes among those that the decoder knows, so
+  and the code. It keeps rolled-out embeddings among those that the decoder knows, so
   that where clips differ it draws a face between them, not a blur of both. The
   posterior is a target here and gets no gradient.
   """
   mean, log_variance = jax.lax.stop_gradient((mean, log_variance))
-  lead = (1,) * (codes.ndim - mean.ndim)
-  gaps = codes - mean.reshape(lead + mean.shape)
+  lead = (1,) * (embeddings.ndim - mean.ndim)
+  gaps = embeddings - mean.reshape(lead + mean.shape)
   precision = jnp.exp(-log_variance).reshape(lead + mean.shape)
   return 0.5 * jnp.sum(jnp.square(gaps) * precision, axis=-1)
 
 
 def pull(
-  modes: Float[Array, "m b t d"], codes: Float[Array, "b t d"]
+  modes: Float[Array, "m b t d"], embeddings: Float[Array, "b t d"]
 ) -> Scalar:
-  """Keeps the average of the modes at the conditional codes.
+  """Keeps the average of the modes at the conditional embeddings.
 
   L_Pull = sum_{n,t} |h_t - h_t*|^2      (eq. 2)
 
   The paper prints a plain norm and calls it a mean squared error; squared is
-  ours. The conditional codes are a target here and get no gradient.
+  ours. The conditional embeddings are a target here and get no gradient.
   """
-  gaps = jnp.mean(modes, axis=0) - jax.lax.stop_gradient(codes)
+  gaps = jnp.mean(modes, axis=0) - jax.lax.stop_gradient(embeddings)
   return jnp.mean(jnp.sum(jnp.square(gaps), axis=-1))
 
 
@@ -99,7 +99,7 @@ def push(mode_logits: Float[Array, "m b m"]) -> Scalar:
   return -jnp.mean(jnp.diagonal(log_shares, axis1=0, axis2=2))
 
 
-def balanced_shares(
+def sinkhorn_assignment(
   costs: Float[Array, "m b"], *, temperature: float, rounds: int = 20
 ) -> Float[Array, "m b"]:
   """How much of each example every mode answers for (ours).

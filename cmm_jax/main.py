@@ -4,7 +4,7 @@ python -m cmm_jax.main --config=configs/nemo.py
 
 The same command goes on after an interruption. What the paper compares
 CMM-Net with is trained beside it with --config.train.model=video_gan,cra_net,
-and other forms of the modes' losses with --config.train.model=mode_losses.
+and other forms of the modes' losses with --config.train.model=mode_loss_variants.
 """
 
 import os
@@ -41,14 +41,14 @@ def train_all(config) -> None:
   from cmm_jax.data import pipeline
   from cmm_jax.models import registry
 
-  runtime.prepare()
+  runtime.configure()
   clips = pipeline.Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
   models = [
     registry.architecture(config, len(clips.labels), name)
     for name in registry.named(config.train.model)
   ]
-  checkpoints.settle_config(config.workdir, config, clips.labels)
+  checkpoints.save_or_check_config(config.workdir, config, clips.labels)
   for nets in models:
     for phase in nets.phases(config):
       train.run(phase, nets, config, clips)

@@ -201,7 +201,7 @@ def main(argv: Sequence[str]) -> None:
   """Builds the report and says where it lies and what was reached."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  runtime.prepare()
+  runtime.configure()
   try:
     file = build(generate.WORKDIR.value)
   except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from absl import logging
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
-def prepare() -> None:
+def configure() -> None:
   """Keeps compiled programs between runs and large buffers within a run.
 
   Also quietens Orbax, which says a dozen things about every checkpoint; its

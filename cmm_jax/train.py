@@ -16,7 +16,7 @@ from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cmm_jax import monitor, runtime
-from cmm_jax.checkpoints import Checkpoints, trained_networks
+from cmm_jax.checkpoints import Checkpoints, load_networks
 from cmm_jax.data import pipeline
 from cmm_jax.models.registry import AXIS, Architecture, Phase
 
@@ -46,7 +46,7 @@ def run(
   clips = _seen_by(phase, clips)
   steps = num_steps(settings, len(clips), config.data.num_frames)
   with Checkpoints(
-    workdir, phase.folder, config.train.checkpoints_kept
+    workdir, phase.folder, config.train.max_to_keep
   ) as checkpoints:
     if checkpoints.newest_step() == steps:
       print(f"Phase {phase.folder} is trained ({steps} steps).")
@@ -56,7 +56,7 @@ def run(
     state = _first_state(phase, nets, config, optimizer)
     start, state = _resume(checkpoints, state)
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
-    frozen = trained_networks(workdir, phase.reads) if phase.reads else {}
+    frozen = load_networks(workdir, phase.reads) if phase.reads else {}
     frozen = jax.device_put(frozen)
     if start == 0:
       for name in phase.learns:
@@ -203,7 +203,7 @@ def _seen_by(phase, clips):
 def _first_state(phase, nets, config, optimizer):
   """Weights from scratch or from earlier phases."""
   earlier = {n: p for n, p in phase.learns.items() if p is not None}
-  networks = trained_networks(config.workdir, earlier) if earlier else {}
+  networks = load_networks(config.workdir, earlier) if earlier else {}
   key = jax.random.fold_in(
     jax.random.key(config.seed), _stable_number(phase.folder)
   )

@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.phases.conditional.epochs = 2.0
   config.phases.modes.epochs = 0.75
   config.phases.translator.epochs = 1.0
-  config.phases.readers.epochs = 0.8
+  config.phases.regressors.epochs = 0.8
   config.phases.cra_net_vae.epochs = 2.5
   config.phases.cra_net.epochs = 0.75
   config.phases.video_gan.epochs = 8.0

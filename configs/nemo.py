@@ -55,30 +55,32 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.colour = 0.15  # deviation of contrast and channel mixing
 
   config.model = ml_collections.ConfigDict()
-  config.model.code_dim = 100  # section 4.1
+  config.model.embedding_dim = 100  # section 4.1
   config.model.vae_width = 64  # section 4.1
   config.model.lstm_dim = 512  # (ours)
   config.model.num_modes = 3  # K, section 4.2
   config.model.translator_width = 64  # section 4.1
   config.model.from_neutral = True  # (ours); False: the paper's form
-  config.model.reader_width = 32  # (ours), for measuring only
+  config.model.regressor_width = 32  # (ours), for measuring only
   config.model.video_gan_width = 128  # Vondrick et al. 2016
   # Or "bfloat16", for TPUs and GPUs; weights stay float32 (ours).
   config.model.dtype = "float32"
 
-  # How the modes are made and parted: see `phases.modes.ModeForm`. Other forms
-  # are trained beside it with config.train.model = "mode_losses".
+  # How the modes are made and parted: see `phases.modes.ModeLossVariant`. Other forms
+  # are trained beside it with config.train.model = "mode_loss_variants".
   config.modes = ml_collections.ConfigDict()
   config.modes.shared_start = True  # (ours); False: the paper's form
-  config.modes.push_reads = "change"  # (ours); "codes": the paper's form
+  config.modes.push_reads = "change"  # (ours); "embeddings": the paper's form
   config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
 
   config.loss = ml_collections.ConfigDict()
   config.loss.kl = 1.0  # (ours), the plain VAE
-  config.loss.codes = 1.0  # (ours), on the distance to the encoder's codes
+  config.loss.embeddings = (
+    1.0  # (ours), on the distance to the encoder's embeddings
+  )
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
-  config.loss.share_temperature = 2.0  # (ours), nats per landmark image
+  config.loss.assignment_temperature = 2.0  # (ours), nats per landmark image
   config.loss.l1 = 100.0  # (ours), as pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
   # (ours), beside a sum over pixels; 120 would be to it what 1 is to `l1` times
@@ -104,7 +106,7 @@ def get_config() -> ml_collections.ConfigDict:
     learning_rate=2e-4,
     beta1=0.5,
   )
-  config.phases.readers = phase(  # not in the paper: they measure
+  config.phases.regressors = phase(  # not in the paper: they measure
     epochs=20, clips_per_batch=16, frames_per_clip=4, learning_rate=1e-3
   )
 
@@ -135,5 +137,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.train.log_every_steps = 50
   config.train.picture_every_steps = 1000
   config.train.checkpoint_every_steps = 1000
-  config.train.checkpoints_kept = 2
+  config.train.max_to_keep = 2
   return config

@@ -18,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.vae_width = 16
   config.model.lstm_dim = 256
   config.model.translator_width = 24
-  config.model.reader_width = 16
+  config.model.regressor_width = 16
   config.model.video_gan_width = 16
 
   # Small batches of many clips: on so few clips more steps beat larger ones.
@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.phases.modes.update(epochs=0.9, clips_per_batch=12, frames_per_clip=2)
   config.phases.translator.update(epochs=1.2, learning_rate=1e-3)
-  config.phases.readers.update(epochs=1.25, frames_per_clip=2)
+  config.phases.regressors.update(epochs=1.25, frames_per_clip=2)
   config.phases.cra_net_vae.update(
     epochs=6.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
   )

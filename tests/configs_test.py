@@ -31,10 +31,10 @@ def differences(one, other):
 
 
 def test_smoke_shrinks_sizes_and_does_nothing_else():
-  sizes = {"model.code_dim"} | {
+  sizes = {"model.embedding_dim"} | {
     f"model.{name}"
     for name in (
-      *("vae_width", "lstm_dim", "translator_width", "reader_width"),
+      *("vae_width", "lstm_dim", "translator_width", "regressor_width"),
       "video_gan_width",
     )
   }

@@ -27,7 +27,7 @@ PHASES = (
   "conditional",
   "modes",
   "translator",
-  "readers",
+  "regressors",
 )
 
 
@@ -36,7 +36,7 @@ def saved(workdir, phase):
   folder = checkpoints.Checkpoints(workdir, phase)
   with folder as kept:
     there = kept._manager.item_metadata(kept.newest_step())
-    step, *arrays = kept.restore(there["networks"], there["optimiser"])
+    step, *arrays = kept.restore(there["networks"], there["optimizer"])
   leaves = jax.tree_util.tree_leaves_with_path(arrays)
   return step, {jax.tree_util.keystr(k): np.asarray(v) for k, v in leaves}
 
@@ -199,19 +199,19 @@ def test_the_place_of_the_data_and_the_rhythm_may_change(copy, tmp_path):
 
 
 def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(copy, finished):
-  folder = pathlib.Path(copy.workdir) / "checkpoints" / "readers"
+  folder = pathlib.Path(copy.workdir) / "checkpoints" / "regressors"
   for file in files_of(folder / "3"):
     file.write_bytes(file.read_bytes()[:5])
 
-  with pytest.warns(UserWarning, match=r"readers/3 cannot be read .*aside"):
-    found = checkpoints.trained_networks(
-      copy.workdir, {"point_reader": "readers"}
+  with pytest.warns(UserWarning, match=r"regressors/3 cannot be read .*aside"):
+    found = checkpoints.load_networks(
+      copy.workdir, {"landmark_regressor": "regressors"}
     )
 
-  assert list(found) == ["point_reader"]
+  assert list(found) == ["landmark_regressor"]
   assert sorted(p.name for p in folder.iterdir()) == ["2", "3.damaged"]
   main.train_all(copy)  # from step 2 on
-  assert_same_run(copy.workdir, finished.workdir, ["readers"])
+  assert_same_run(copy.workdir, finished.workdir, ["regressors"])
 
 
 def test_a_damaged_config_is_named(copy):

@@ -58,16 +58,18 @@ def test_the_divergence_grows_with_mean_and_variance():
 
 
 def test_the_distance_of_codes_is_in_the_posteriors_deviations():
-  codes = jnp.array([[[3.0, 0.0]], [[1.0, 2.0]]])  # two modes of one frame
+  embeddings = jnp.array([[[3.0, 0.0]], [[1.0, 2.0]]])  # two modes of one frame
   mean, log_variance = jnp.array([[1.0, 0.0]]), jnp.log(jnp.array([[4.0, 1.0]]))
 
   found, gradients = jax.value_and_grad(
-    lambda *given: jnp.sum(losses.code_distance(*given)), (0, 1, 2)
-  )(codes, mean, log_variance)
+    lambda *given: jnp.sum(losses.posterior_nll(*given)), (0, 1, 2)
+  )(embeddings, mean, log_variance)
 
   # 1/2 (2^2 / 4) of the first mode, 1/2 (2^2 / 1) of the second
   np.testing.assert_allclose(
-    losses.code_distance(codes, mean, log_variance), [[0.5], [2.0]], rtol=1e-6
+    losses.posterior_nll(embeddings, mean, log_variance),
+    [[0.5], [2.0]],
+    rtol=1e-6,
   )
   np.testing.assert_allclose(found, 2.5, rtol=1e-6)
   np.testing.assert_allclose(gradients[0], [[[0.5, 0]], [[0, 2]]], rtol=1e-6)
@@ -75,18 +77,18 @@ def test_the_distance_of_codes_is_in_the_posteriors_deviations():
 
 
 def test_the_pull_is_zero_while_the_modes_average_to_the_codes():
-  codes = jnp.ones((2, 3, 4))
-  modes = jnp.stack([codes - 5, codes, codes + 5])
+  embeddings = jnp.ones((2, 3, 4))
+  modes = jnp.stack([embeddings - 5, embeddings, embeddings + 5])
 
-  assert losses.pull(modes, codes) == 0
+  assert losses.pull(modes, embeddings) == 0
 
 
 def test_the_pull_sums_squares_over_the_code_and_moves_the_modes_alone():
-  codes = jnp.zeros((1, 1, 2))
+  embeddings = jnp.zeros((1, 1, 2))
   modes = jnp.array([[[[2.0, 0.0]]], [[[4.0, 2.0]]]])  # their average: 3, 1
 
   value, (to_modes, to_codes) = jax.value_and_grad(losses.pull, (0, 1))(
-    modes, codes
+    modes, embeddings
   )
 
   assert value == 3**2 + 1**2
@@ -117,7 +119,9 @@ def test_shares_sum_to_one_and_use_all_modes_equally(
   random = np.random.default_rng(seed)
   costs = jnp.asarray(random.normal(0, 1, (num_modes, 12)), jnp.float32)
 
-  shares = losses.balanced_shares(costs, temperature=temperature, rounds=100)
+  shares = losses.sinkhorn_assignment(
+    costs, temperature=temperature, rounds=100
+  )
 
   np.testing.assert_allclose(jnp.sum(shares, axis=0), 1, rtol=1e-4)
   used = jnp.sum(shares, axis=1)
@@ -130,7 +134,7 @@ def test_cold_shares_choose_the_nearest_mode():
     [[1.0, 9, 9, 2, 5, 7], [9, 1, 2, 9, 6, 5], [8, 7, 6, 7, 1, 1]]
   )
 
-  shares = losses.balanced_shares(costs, temperature=0.05)
+  shares = losses.sinkhorn_assignment(costs, temperature=0.05)
 
   # Each mode is the nearest of two examples, so equal use costs nothing.
   nearest = np.eye(3)[:, [0, 1, 1, 0, 2, 2]]
@@ -141,7 +145,7 @@ def test_cold_shares_keep_a_mode_that_is_never_the_nearest():
   # Mode 1 is worse on both; it gets the example on which it loses least.
   costs = jnp.array([[0.0, 0.0], [5.0, 1.0]])
 
-  shares = losses.balanced_shares(costs, temperature=0.1, rounds=50)
+  shares = losses.sinkhorn_assignment(costs, temperature=0.1, rounds=50)
 
   np.testing.assert_allclose(shares, [[1, 0], [0, 1]], atol=0.03)
 
@@ -149,14 +153,14 @@ def test_cold_shares_keep_a_mode_that_is_never_the_nearest():
 def test_hot_shares_are_equal_and_no_gradient_passes_through_any():
   costs = jnp.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
 
-  shares = losses.balanced_shares(costs, temperature=1e6)
+  shares = losses.sinkhorn_assignment(costs, temperature=1e6)
   gradient = jax.grad(
-    lambda c: jnp.sum(losses.balanced_shares(c, temperature=1.0) * c)
+    lambda c: jnp.sum(losses.sinkhorn_assignment(c, temperature=1.0) * c)
   )(costs)
 
   np.testing.assert_allclose(shares, 0.5, atol=1e-4)
   # d/dc (share * c) with a share that stands still is the share.
-  still = losses.balanced_shares(costs, temperature=1.0)
+  still = losses.sinkhorn_assignment(costs, temperature=1.0)
   np.testing.assert_allclose(gradient, still, rtol=1e-6)
 
 

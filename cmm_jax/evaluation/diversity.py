@@ -22,7 +22,7 @@ from cmm_jax.evaluation.metrics import (
   regressors,
   ssim,
 )
-from cmm_jax.evaluation.samples import ORIGINALS, SMILE, STILL, HeldOut
+from cmm_jax.evaluation.samples import ORIGINALS, SMILE, STILL, TestSamples
 
 START = slice(0, 4)  # frames in which the face is neutral
 
@@ -48,7 +48,7 @@ class Variety:
   instruments: dict[str, float]
 
 
-def measure(held_out: HeldOut, reader: regressors.Reader) -> Variety:
+def measure(held_out: TestSamples, reader: regressors.Reader) -> Variety:
   """Measures every form of CMM-Net among the models, and the true clips."""
   clips, frames = held_out.clips, held_out.frames
   true_points = reader.points(_drawn(clips))

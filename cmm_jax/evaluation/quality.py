@@ -23,7 +23,7 @@ from cmm_jax.evaluation.metrics import (
   lpips,
   ssim,
 )
-from cmm_jax.evaluation.samples import ORIGINALS, SMILE, HeldOut
+from cmm_jax.evaluation.samples import ORIGINALS, SMILE, TestSamples
 
 # Of each clip so many frames, evenly spaced, are shown to the slow networks: to
 # the classifier, and to the face recogniser (which takes 0.13 s for each).
@@ -72,7 +72,7 @@ class Comparison:
 
 
 def compare(
-  held_out: HeldOut, readings: Readings, classifier: classifiers.Classifier
+  held_out: TestSamples, readings: Readings, classifier: classifiers.Classifier
 ) -> Comparison:
   """Measures every model against the originals."""
   videos, clips = held_out.videos, held_out.clips

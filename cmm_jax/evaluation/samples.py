@@ -22,7 +22,7 @@ _AT_ONCE = 8  # clips generated in one call
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HeldOut:
+class TestSamples:
   """Held-out clips beside the smiles made from their first frames.
 
   Attributes:
@@ -62,7 +62,7 @@ def make(
   workdir: str,
   models: Iterable[str] = tuple(registry.MODELS),
   split: str = "test",
-) -> HeldOut:
+) -> TestSamples:
   """Lets every model of a run that has been trained smile for each clip.
 
   Raises:
@@ -85,7 +85,7 @@ def make(
         raise
       continue
     smiles[model] = _smiles_of(generator, clips)
-  return HeldOut(labels, clips, smiles)
+  return TestSamples(labels, clips, smiles)
 
 
 def _smiles_of(generator, clips):

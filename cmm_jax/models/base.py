@@ -170,17 +170,17 @@ def noise(batch: Batch, shape: tuple[int, ...]) -> jax.Array:
   return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
-def num_drawn(batch: Batch) -> int:
+def num_sampled_frames(batch: Batch) -> int:
   """How many frames of each clip the batch holds."""
   return batch["times"].shape[1]
 
 
-def signed(images: jax.Array) -> jax.Array:
+def to_signed_range(images: jax.Array) -> jax.Array:
   """Uint8 to [-1, 1]."""
   return images.astype(jnp.float32) / 127.5 - 1
 
 
-def flat(x: jax.Array) -> jax.Array:
+def merge_batch_and_time(x: jax.Array) -> jax.Array:
   """[b f ...] to [b*f ...]."""
   return x.reshape(-1, *x.shape[2:])
 

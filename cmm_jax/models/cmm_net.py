@@ -21,18 +21,18 @@ from cmm_jax.models.base import (
   Phase,
   dtype_of,
   prepare,
-  signed,
+  to_signed_range,
 )
 from cmm_jax.models.landmark_generator import (
   RecurrentGenerator,
   landmark_images,
 )
-from cmm_jax.models.mode_bank import Modes, form_of
-from cmm_jax.models.regression import Instruments
+from cmm_jax.models.mode_bank import Modes, variant_settings
+from cmm_jax.models.regression import Regression
 from cmm_jax.models.translation import Translation
 from cmm_jax.networks import lstm, regressors, translator, vae
 
-NAMES = ("vae", "conditional", "modes", "translator", "readers")  # in order
+NAMES = ("vae", "conditional", "modes", "translator", "regressors")  # in order
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,23 +50,26 @@ class CMMNet(Architecture):
   mode_discriminator: lstm.ModeDiscriminator
   translator: translator.Translator
   discriminator: translator.Discriminator
-  point_reader: regressors.PointReader
-  action_unit_reader: regressors.ActionUnitReader
+  landmark_regressor: regressors.LandmarkRegressor
+  action_unit_regressor: regressors.ActionUnitRegressor
   form: str
 
   def networks(self):
     side = self.vae.image_size
-    face, drawing = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, 1))
-    codes = jnp.zeros((1, 2, self.vae.code_dim))
+    face, landmark_image = (
+      jnp.zeros((1, side, side, 3)),
+      jnp.zeros((1, side, side, 1)),
+    )
+    embeddings = jnp.zeros((1, 2, self.vae.embedding_dim))
     inputs = {
-      "vae": (drawing,),
-      "conditional": (codes[:, 0], jnp.zeros((1, self.num_labels))),
-      "modes": (codes,),
-      "mode_discriminator": (codes,),
-      "translator": (face, drawing),
+      "vae": (landmark_image,),
+      "conditional": (embeddings[:, 0], jnp.zeros((1, self.num_labels))),
+      "modes": (embeddings,),
+      "mode_discriminator": (embeddings,),
+      "translator": (face, landmark_image),
       "discriminator": (face, face),
-      "point_reader": (drawing,),
-      "action_unit_reader": (face, face),
+      "landmark_regressor": (landmark_image,),
+      "action_unit_regressor": (face, face),
     }
     return {name: (getattr(self, name), inputs[name]) for name in inputs}
 
@@ -91,14 +94,14 @@ class CMMNet(Architecture):
   def generate(self, trained, inputs):
     """The conditional LSTM's sequence and the modes', as faces."""
     networks = {**trained[self._modes_folder], **trained["translator"]}
-    _, codes = self.sequences.roll_out(networks, inputs)
-    modes = self.modes.apply(networks["modes"], codes)
-    sequences = jnp.concatenate([codes[None], modes]).swapaxes(0, 1)
-    neutral = signed(inputs["first_frame"])
+    _, embeddings = self.sequences.roll_out(networks, inputs)
+    modes = self.modes.apply(networks["modes"], embeddings)
+    sequences = jnp.concatenate([embeddings[None], modes]).swapaxes(0, 1)
+    neutral = to_signed_range(inputs["first_frame"])
 
     def one_photo(given):
-      codes, face = given  # s t d, h w c
-      drawn = nn.sigmoid(self.sequences.decode(networks, codes))
+      embeddings, face = given  # s t d, h w c
+      drawn = nn.sigmoid(self.sequences.decode(networks, embeddings))
       frames = drawn.reshape(-1, *drawn.shape[2:])
       faces = jnp.broadcast_to(face[None], (len(frames), *face.shape))
       made = self.translator.apply(networks["translator"], faces, frames)
@@ -110,17 +113,20 @@ class CMMNet(Architecture):
   def prepared(self, trained):
     count = (self.modes.num_modes + 1) * self.conditional.num_frames  # a photo
     side = self.vae.image_size
-    codes, drawings, faces = (
+    embeddings, landmark_images, faces = (
       jax.ShapeDtypeStruct((count, *shape), jnp.float32)
-      for shape in ((self.vae.code_dim,), (side, side, 1), (side, side, 3))
+      for shape in ((self.vae.embedding_dim,), (side, side, 1), (side, side, 3))
     )
-    drawing, painting = trained[self._modes_folder], trained["translator"]
-    vae = prepare(self.vae, drawing["vae"], codes, method="decode")
+    landmark_image, painting = (
+      trained[self._modes_folder],
+      trained["translator"],
+    )
+    vae = prepare(self.vae, landmark_image["vae"], embeddings, method="decode")
     translator = prepare(
-      self.translator, painting["translator"], faces, drawings
+      self.translator, painting["translator"], faces, landmark_images
     )
     return {
-      self._modes_folder: {**drawing, "vae": vae},
+      self._modes_folder: {**landmark_image, "vae": vae},
       "translator": {**painting, "translator": translator},
     }
 
@@ -135,11 +141,14 @@ class CMMNet(Architecture):
     """
     sequences = self.sequences
     translation = Translation(self.translator, self.discriminator, sequences)
-    instruments = Instruments(
-      self.point_reader, self.action_unit_reader, sequences
+    instruments = Regression(
+      self.landmark_regressor, self.action_unit_regressor, sequences
     )
     modes = Modes(
-      self.modes, self.mode_discriminator, sequences, form_of(config, self.form)
+      self.modes,
+      self.mode_discriminator,
+      sequences,
+      variant_settings(config, self.form),
     )
 
     def with_weights(function):
@@ -188,8 +197,8 @@ class CMMNet(Architecture):
         with_frames=True,
       ),
       Phase(
-        "readers",
-        {"point_reader": None, "action_unit_reader": None},
+        "regressors",
+        {"landmark_regressor": None, "action_unit_regressor": None},
         {"vae": "modes"},
         with_weights(instruments.loss),
         lambda networks, batch: {},
@@ -204,25 +213,25 @@ def architecture(
   """The networks at the config's sizes."""
   data, model = config.data, config.model
   reader = dict(
-    width=model.reader_width, image_size=data.image_size, axis_name=AXIS
+    width=model.regressor_width, image_size=data.image_size, axis_name=AXIS
   )
   judge = dict(axis_name=AXIS, dtype=dtype_of(config))
   normalised = dict(image_size=data.image_size, **judge)
   return CMMNet(
-    vae=vae.ImageVAE(model.code_dim, model.vae_width, **normalised),
+    vae=vae.ImageVAE(model.embedding_dim, model.vae_width, **normalised),
     conditional=lstm.ConditionalLSTM(data.num_frames, model.lstm_dim),
     modes=lstm.ModeBank(
       model.num_modes,
       model.lstm_dim,
-      shared_start=form_of(config, form).shared_start,
+      shared_start=variant_settings(config, form).shared_start,
     ),
     mode_discriminator=lstm.ModeDiscriminator(model.num_modes),
     translator=translator.Translator(
       model.translator_width, from_neutral=model.from_neutral, **normalised
     ),
     discriminator=translator.Discriminator(model.translator_width, **judge),
-    point_reader=regressors.PointReader(**reader),
-    action_unit_reader=regressors.ActionUnitReader(**reader),
+    landmark_regressor=regressors.LandmarkRegressor(**reader),
+    action_unit_regressor=regressors.ActionUnitRegressor(**reader),
     num_labels=num_labels,
     form=form,
   )

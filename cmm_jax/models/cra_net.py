@@ -10,7 +10,14 @@ import functools
 import jax.numpy as jnp
 import ml_collections
 
-from cmm_jax.models.base import AXIS, Architecture, Phase, dtype_of, flat, play
+from cmm_jax.models.base import (
+  AXIS,
+  Architecture,
+  Phase,
+  dtype_of,
+  merge_batch_and_time,
+  play,
+)
 from cmm_jax.models.landmark_generator import RecurrentGenerator, faces
 from cmm_jax.networks import lstm, translator, vae
 
@@ -25,11 +32,11 @@ class CRANet(Architecture):
   discriminator: translator.Discriminator
 
   def networks(self):
-    side, code_dim = self.vae.image_size, self.vae.code_dim
+    side, embedding_dim = self.vae.image_size, self.vae.embedding_dim
     face, label = jnp.zeros((1, side, side, 3)), jnp.zeros((1, self.num_labels))
     return {
       "vae": (self.vae, (face,)),
-      "conditional": (self.conditional, (jnp.zeros((1, code_dim)), label)),
+      "conditional": (self.conditional, (jnp.zeros((1, embedding_dim)), label)),
       "discriminator": (self.discriminator, (face,)),
     }
 
@@ -46,8 +53,10 @@ class CRANet(Architecture):
   def generate(self, trained, inputs):
     """One sequence of each face."""
     networks = trained["cra_net"]
-    _, codes = self.sequences.roll_out(networks, inputs)
-    made = self.sequences.pictures.made(self.sequences.decode(networks, codes))
+    _, embeddings = self.sequences.roll_out(networks, inputs)
+    made = self.sequences.pictures.made(
+      self.sequences.decode(networks, embeddings)
+    )
     return None, made[:, None]
 
   def phases(self, config):
@@ -80,8 +89,8 @@ class CRANet(Architecture):
     played, judged = play(
       self.discriminator,
       networks["discriminator"],
-      (flat(pictures.drawn(batch)),),
-      (flat(pictures.made(decoded)),),
+      (merge_batch_and_time(pictures.drawn(batch)),),
+      (merge_batch_and_time(pictures.made(decoded)),),
     )
     loss = loss + weight.cra_net_adversarial * played["adversarial"]
     loss = loss + played["discriminator"]
@@ -94,7 +103,7 @@ def architecture(config: ml_collections.ConfigDict, num_labels: int) -> CRANet:
   judge = dict(axis_name=AXIS, dtype=dtype_of(config))
   return CRANet(
     vae=vae.ImageVAE(
-      model.code_dim,
+      model.embedding_dim,
       model.vae_width,
       data.image_size,
       image_channels=3,

@@ -1,4 +1,4 @@
-"""The conditional recurrent generator: a VAE, and an LSTM over its codes.
+"""The conditional recurrent generator: a VAE, and an LSTM over its embeddings.
 
 Phases 1 and 2 (section 3.2): the VAE alone, then both together.
 """
@@ -11,7 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from cmm_jax import landmarks, losses
-from cmm_jax.models.base import Batch, apply, flat, noise, num_drawn, signed
+from cmm_jax.models.base import (
+  Batch,
+  apply,
+  merge_batch_and_time,
+  noise,
+  num_sampled_frames,
+  to_signed_range,
+)
 from cmm_jax.networks import lstm, vae
 
 
@@ -51,8 +58,8 @@ def landmark_images(side: int) -> Pictures:
 def faces() -> Pictures:
   """Faces in [-1, 1], decoded as what a tanh takes."""
   return Pictures(
-    drawn=lambda batch: signed(batch["frames"]),
-    first=lambda batch: signed(batch["first_frame"]),
+    drawn=lambda batch: to_signed_range(batch["frames"]),
+    first=lambda batch: to_signed_range(batch["first_frame"]),
     made=jnp.tanh,
     shown=lambda images: images / 2 + 0.5,
     cost=lambda decoded, images: losses.l1_per_image(jnp.tanh(decoded), images),
@@ -62,10 +69,10 @@ def faces() -> Pictures:
 
 @dataclasses.dataclass(frozen=True)
 class RecurrentGenerator:
-  """First picture and label to a sequence of codes, and codes to pictures.
+  """First picture and label to a sequence of embeddings, and embeddings to pictures.
 
   Its networks' weights go by the names "vae" and "conditional". Of the config's
-  weights its losses take `kl`, and `codes` on the distance to encoded codes.
+  weights its losses take `kl`, and `embeddings` on the distance to encoded embeddings.
   """
 
   vae: vae.ImageVAE
@@ -81,15 +88,15 @@ class RecurrentGenerator:
     label = jax.nn.one_hot(batch["label"], self.num_labels)
     return code, self.conditional.apply(networks["conditional"], code, label)
 
-  def decode(self, networks, codes):
+  def decode(self, networks, embeddings):
     """[... d] to [... h w c], of which `pictures.made` makes pictures."""
-    flat_codes = codes.reshape(-1, codes.shape[-1])
+    flat_codes = embeddings.reshape(-1, embeddings.shape[-1])
     decoded = self.vae.apply(networks["vae"], flat_codes, method="decode")
-    return decoded.reshape(*codes.shape[:-1], *decoded.shape[1:])
+    return decoded.reshape(*embeddings.shape[:-1], *decoded.shape[1:])
 
-  def show(self, networks, codes):
-    """Sequences of codes [rows t d], every fourth frame of each."""
-    made = self.pictures.made(self.decode(networks, codes[:, ::4]))
+  def show(self, networks, embeddings):
+    """Sequences of embeddings [rows t d], every fourth frame of each."""
+    made = self.pictures.made(self.decode(networks, embeddings[:, ::4]))
     return {"decoded": self.pictures.shown(made)}
 
   # ------------------------------------------------------------- 1: the VAE
@@ -97,13 +104,17 @@ class RecurrentGenerator:
   def vae_terms(self, net, batch, weight, *, train):
     """The VAE's loss, its terms, the posterior of each frame [b f d] and the
     running statistics."""
-    images = flat(self.pictures.drawn(batch))
+    images = merge_batch_and_time(self.pictures.drawn(batch))
     (mean, log_variance), net = apply(
       self.vae, net, images, train=train, method="encode"
     )
-    spread = flat(noise(batch, (num_drawn(batch), self.vae.code_dim)))
-    codes = mean + jnp.exp(0.5 * log_variance) * spread
-    decoded, net = apply(self.vae, net, codes, train=train, method="decode")
+    spread = merge_batch_and_time(
+      noise(batch, (num_sampled_frames(batch), self.vae.embedding_dim))
+    )
+    embeddings = mean + jnp.exp(0.5 * log_variance) * spread
+    decoded, net = apply(
+      self.vae, net, embeddings, train=train, method="decode"
+    )
     cost = jnp.mean(self.pictures.cost(decoded, images))
     kl = jnp.mean(losses.kl_to_standard_normal(mean, log_variance))
     shape = (*batch["times"].shape, -1)
@@ -120,7 +131,7 @@ class RecurrentGenerator:
 
   def vae_show(self, networks, batch):
     """True pictures above what the VAE makes of them."""
-    images = flat(self.pictures.drawn(batch))
+    images = merge_batch_and_time(self.pictures.drawn(batch))
     mean, _ = self.vae.apply(networks["vae"], images, method="encode")
     decoded = self.vae.apply(networks["vae"], mean, method="decode")
     pairs = jnp.stack([images, self.pictures.made(decoded)])
@@ -128,32 +139,35 @@ class RecurrentGenerator:
 
   # ------------------------------------------- 2: with the conditional LSTM
 
-  def sequence_costs(self, networks, batch, codes, posterior):
-    """Cost, and distance from the posterior, of codes [... b t d]: each
+  def sequence_costs(self, networks, batch, embeddings, posterior):
+    """Cost, and distance from the posterior, of embeddings [... b t d]: each
     [... b], the mean over the drawn frames; and what these are decoded to."""
     times = jnp.broadcast_to(
-      batch["times"][..., None], (*codes.shape[:-2], num_drawn(batch), 1)
+      batch["times"][..., None],
+      (*embeddings.shape[:-2], num_sampled_frames(batch), 1),
     )
-    codes = jnp.take_along_axis(codes, times, axis=-2)
-    decoded = self.decode(networks, codes)
+    embeddings = jnp.take_along_axis(embeddings, times, axis=-2)
+    decoded = self.decode(networks, embeddings)
     targets = jnp.broadcast_to(self.pictures.drawn(batch), decoded.shape)
     cost = jnp.mean(self.pictures.cost(decoded, targets), axis=-1)
-    gap = losses.code_distance(codes, *posterior)
+    gap = losses.posterior_nll(embeddings, *posterior)
     return cost, jnp.mean(gap, axis=-1), decoded
 
   def conditional_terms(self, weight, networks, batch):
     """Phase 2's loss, its terms, and the drawn frames [b f h w c] decoded."""
-    # The VAE's own loss stays on while it is fine-tuned (ours): the codes keep
+    # The VAE's own loss stays on while it is fine-tuned (ours): the embeddings keep
     # their scale and the decoder goes on to decode what it encodes.
     loss, terms, posterior, _ = self.vae_terms(
       networks["vae"], batch, weight, train=False
     )
-    _, codes = self.roll_out(networks, batch)
-    cost, gap, decoded = self.sequence_costs(networks, batch, codes, posterior)
+    _, embeddings = self.roll_out(networks, batch)
+    cost, gap, decoded = self.sequence_costs(
+      networks, batch, embeddings, posterior
+    )
     cost, gap = jnp.mean(cost), jnp.mean(gap)
     name = f"conditional_{self.pictures.cost_name}"
     terms = {name: cost, "conditional_codes": gap, **terms}
-    return loss + cost + weight.codes * gap, terms, decoded
+    return loss + cost + weight.embeddings * gap, terms, decoded
 
   def conditional_loss(self, weight, networks, batch):
     """Phase 2's."""
@@ -162,5 +176,5 @@ class RecurrentGenerator:
 
   def conditional_show(self, networks, batch):
     """The first clip's sequence."""
-    _, codes = self.roll_out(networks, batch)
-    return self.show(networks, codes[:1])
+    _, embeddings = self.roll_out(networks, batch)
+    return self.show(networks, embeddings[:1])

@@ -13,15 +13,15 @@ from cmm_jax.networks import lstm
 
 
 @dataclasses.dataclass(frozen=True)
-class ModeForm:
+class ModeLossVariant:
   """How the modes are made and what parts them.
 
   Attributes:
-    shared_start: modes leave from the conditional codes (ours) instead of
-      putting out codes of their own.
-    push_reads: what the push's discriminator is given of each mode: "codes",
+    shared_start: modes leave from the conditional embeddings (ours) instead of
+      putting out embeddings of their own.
+    push_reads: what the push's discriminator is given of each mode: "embeddings",
       the average h_*k over time; "change", the average of h_tk - h_0 (ours); or
-      "drawings", the same of the codes that the encoder gives to what the
+      "landmark_images", the same of the embeddings that the encoder gives to what the
       drawn frames are decoded to, so that only what is seen counts (ours).
     reconstruction: what the BCE judges: the "conditional" sequence, or also the
       "best_of_modes", each clip's nearest modes (ours).
@@ -35,7 +35,7 @@ class ModeForm:
 
   def __post_init__(self):
     _check_choice(
-      "push_reads", self.push_reads, ("codes", "change", "drawings")
+      "push_reads", self.push_reads, ("embeddings", "change", "landmark_images")
     )
     _check_choice(
       "reconstruction", self.reconstruction, ("conditional", "best_of_modes")
@@ -54,16 +54,16 @@ def _check_choice(name, value, choices):
 # alone, then together. A form says how it differs from the paper's ("printed")
 # or from the config's ("ours").
 AS_PRINTED = dict(
-  shared_start=False, push_reads="codes", reconstruction="conditional"
+  shared_start=False, push_reads="embeddings", reconstruction="conditional"
 )
 _FORMS = {
   "as_printed": ("printed", {}),
   "as_printed_push_10": ("printed", {"push": 10.0}),
   "shared_start": ("printed", {"shared_start": True}),
   "push_on_change": ("printed", {"push_reads": "change"}),
-  "push_on_drawings": ("printed", {"push_reads": "drawings"}),
+  "push_on_drawings": ("printed", {"push_reads": "landmark_images"}),
   "best_of_modes": ("printed", {"reconstruction": "best_of_modes"}),
-  "drawings_too": ("ours", {"push_reads": "drawings"}),
+  "drawings_too": ("ours", {"push_reads": "landmark_images"}),
   "push_0": ("ours", {"push": 0.0}),
   "push_10": ("ours", {"push": 10.0}),
   "push_100": ("ours", {"push": 100.0}),
@@ -71,13 +71,15 @@ _FORMS = {
 FORMS = tuple(_FORMS)  # the forms that are compared with the config's own
 
 
-def form_of(config: ml_collections.ConfigDict, name: str = "") -> ModeForm:
+def variant_settings(
+  config: ml_collections.ConfigDict, name: str = ""
+) -> ModeLossVariant:
   """The config's form of the modes, or the one of `FORMS` called `name`.
 
   Raises:
     ValueError: a choice in `config.modes` does not exist.
   """
-  ours = ModeForm(**config.modes)
+  ours = ModeLossVariant(**config.modes)
   if not name:
     return ours
   start, changes = _FORMS[name]
@@ -88,19 +90,19 @@ def form_of(config: ml_collections.ConfigDict, name: str = "") -> ModeForm:
 
 @dataclasses.dataclass(frozen=True)
 class Modes:
-  """A bank of modes over a generator's codes.
+  """A bank of modes over a generator's embeddings.
 
   Attributes:
     bank: the K LSTMs.
     discriminator: that tells them apart.
-    sequences: what gives them their codes.
+    sequences: what gives them their embeddings.
     form: how they are made and parted.
   """
 
   bank: lstm.ModeBank
   discriminator: lstm.ModeDiscriminator
   sequences: RecurrentGenerator
-  form: ModeForm
+  form: ModeLossVariant
 
   def loss(self, weight, networks, batch):
     """Phase 3's."""
@@ -108,29 +110,31 @@ class Modes:
     loss, terms, posterior, _ = sequences.vae_terms(
       networks["vae"], batch, weight, train=False
     )
-    first, codes = sequences.roll_out(networks, batch)
-    modes = self.bank.apply(networks["modes"], codes)  # [m b t d]
+    first, embeddings = sequences.roll_out(networks, batch)
+    modes = self.bank.apply(networks["modes"], embeddings)  # [m b t d]
     judged = self.form.reconstruction == "best_of_modes"
 
-    bce, gap, _ = sequences.sequence_costs(networks, batch, codes, posterior)
+    bce, gap, _ = sequences.sequence_costs(
+      networks, batch, embeddings, posterior
+    )
     bce, gap = jnp.mean(bce), jnp.mean(gap)
-    pull = losses.pull(modes, codes)
-    loss = loss + bce + weight.codes * gap + weight.pull * pull
+    pull = losses.pull(modes, embeddings)
+    loss = loss + bce + weight.embeddings * gap + weight.pull * pull
     terms = {"conditional_bce": bce, "pull": pull, **terms}
 
-    if judged or self.form.push_reads == "drawings":
+    if judged or self.form.push_reads == "landmark_images":
       bces, gaps, decoded = sequences.sequence_costs(
         networks, batch, modes, posterior
       )
     if judged:
-      costs = bces + weight.codes * gaps  # [m b]
-      shares = _shares_over_devices(costs, weight.share_temperature)
+      costs = bces + weight.embeddings * gaps  # [m b]
+      shares = _global_assignment(costs, weight.assignment_temperature)
       loss = loss + jnp.mean(jnp.sum(shares * costs, axis=0))
       terms["modes_bce"] = jnp.mean(jnp.sum(shares * bces, axis=0))
       terms["modes_codes"] = jnp.mean(jnp.sum(shares * gaps, axis=0))
       terms["modes_bce_all"] = jnp.mean(bces)
 
-    if self.form.push_reads == "drawings":
+    if self.form.push_reads == "landmark_images":
       average = self._seen(networks, decoded) - first[None]
     else:
       average = jnp.mean(modes, axis=2)  # h_*k
@@ -146,25 +150,25 @@ class Modes:
     """The average code [m b d] of decoded frames [m b f h w c], as an encoder
     gives it that cannot learn to see what is not there."""
     drawn = self.sequences.pictures.made(decoded)
-    codes, _ = self.sequences.vae.apply(
+    embeddings, _ = self.sequences.vae.apply(
       lax.stop_gradient(networks["vae"]),
       drawn.reshape(-1, *drawn.shape[3:]),
       method="encode",
     )
-    return jnp.mean(codes.reshape(*drawn.shape[:3], -1), axis=2)
+    return jnp.mean(embeddings.reshape(*drawn.shape[:3], -1), axis=2)
 
   def show(self, networks, batch):
     """The first clip's conditional sequence, and its modes."""
-    _, codes = self.sequences.roll_out(networks, batch)
-    modes = self.bank.apply(networks["modes"], codes[:1])
-    rows = jnp.concatenate([codes[:1], modes[:, 0]])
+    _, embeddings = self.sequences.roll_out(networks, batch)
+    modes = self.bank.apply(networks["modes"], embeddings[:1])
+    rows = jnp.concatenate([embeddings[:1], modes[:, 0]])
     return self.sequences.show(networks, rows)
 
 
-def _shares_over_devices(costs, temperature):
-  """`balanced_shares` over the global batch, for this device's examples."""
+def _global_assignment(costs, temperature):
+  """`sinkhorn_assignment` over the global batch, for this device's examples."""
   everyone = lax.all_gather(costs, AXIS, axis=1, tiled=True)
-  shares = losses.balanced_shares(
+  shares = losses.sinkhorn_assignment(
     lax.stop_gradient(everyone), temperature=temperature
   )
   own = lax.axis_index(AXIS) * costs.shape[1]

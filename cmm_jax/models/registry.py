@@ -39,7 +39,7 @@ MODELS = {
 }
 
 # All forms of the modes' losses, as one name for `config.train.model`.
-_MODE_LOSSES = "mode_losses"
+_MODE_LOSSES = "mode_loss_variants"
 
 
 def named(models: str) -> list[str]:

@@ -15,7 +15,7 @@ from cmm_jax.models.base import (
   apply,
   dtype_of,
   play,
-  signed,
+  to_signed_range,
 )
 from cmm_jax.networks.video_gan import VideoDiscriminator, VideoGenerator
 
@@ -52,7 +52,7 @@ class VideoGAN(Architecture):
 
   def generate(self, trained, inputs):
     """One clip of each face, by its label's generator."""
-    first = signed(inputs["first_frame"])
+    first = to_signed_range(inputs["first_frame"])
     clips = [
       self.generator.apply(trained[folder]["generator"], first)
       for folder in self._folders()
@@ -89,7 +89,10 @@ class VideoGAN(Architecture):
 
   def loss(self, weight, networks, batch):
     """Adversarial, and L1 on the first frame."""
-    frames, first = signed(batch["frames"]), signed(batch["first_frame"])
+    frames, first = (
+      to_signed_range(batch["frames"]),
+      to_signed_range(batch["first_frame"]),
+    )
     fakes, after = apply(
       self.generator, networks["generator"], first, train=True
     )
@@ -110,7 +113,7 @@ class VideoGAN(Architecture):
 
   def show(self, networks, batch):
     """Of some clips every fourth frame, generated."""
-    first = signed(batch["first_frame"][:4])
+    first = to_signed_range(batch["first_frame"][:4])
     made = self.generator.apply(networks["generator"], first)
     return {"generated": made[:, ::4] / 2 + 0.5}
 

@@ -31,7 +31,7 @@ def leaky_relu(x: Array) -> Array:
   return nn.leaky_relu(x, LEAK)
 
 
-class Normalise(nn.Module):
+class BatchNorm(nn.Module):
   """BatchNorm over the global batch.
 
   `axis_name` is the mapped axis over which the batch is split, if any; it is
@@ -54,7 +54,7 @@ class Normalise(nn.Module):
     )(x)
 
 
-class Shrink(nn.Module):
+class Downsample(nn.Module):
   """Conv(4,2,1): halves height and width."""
 
   features: int
@@ -72,7 +72,7 @@ class Shrink(nn.Module):
     return _with_bias(self, x) if self.use_bias else x
 
 
-class Grow(nn.Module):
+class Upsample(nn.Module):
   """The transposed Conv(4,2,1): doubles height and width.
 
   Its first weights are scaled by `gain`.
@@ -93,8 +93,8 @@ class Grow(nn.Module):
     return _with_bias(self, x) if self.use_bias else x
 
 
-class ShrinkVideo(nn.Module):
-  """`Shrink` in time too: halves the frames' number, height and width."""
+class DownsampleVideo(nn.Module):
+  """`Downsample` in time too: halves the frames' number, height and width."""
 
   features: int
   use_bias: bool = True
@@ -109,8 +109,8 @@ class ShrinkVideo(nn.Module):
     return _with_bias(self, x) if self.use_bias else x
 
 
-class GrowVideo(nn.Module):
-  """`Grow` in time too: doubles the frames' number, height and width."""
+class UpsampleVideo(nn.Module):
+  """`Upsample` in time too: doubles the frames' number, height and width."""
 
   features: int
   use_bias: bool = True
@@ -126,7 +126,7 @@ class GrowVideo(nn.Module):
     return _with_bias(self, x) if self.use_bias else x
 
 
-class Flatten(nn.Module):
+class DenseHead(nn.Module):
   """A convolution over its whole map: one vector, as a dense layer gives it."""
 
   features: int
@@ -141,7 +141,7 @@ class Flatten(nn.Module):
     )(x)
 
 
-class Unflatten(nn.Module):
+class DenseStem(nn.Module):
   """The transposed Conv(4,1,0) on a 1x1 map, as a dense layer gives it."""
 
   features: int

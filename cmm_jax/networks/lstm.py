@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-# Steps start near zero, so that an untrained roll-out stays at its first code.
+# Steps start near zero, so that an untrained roll-out stays at its first embedding.
 _small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 
 # Uniform within 1 / sqrt(hidden_dim), as PyTorch has it. Flax's default, an
@@ -21,9 +21,9 @@ _recurrent = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class ConditionalLSTM(nn.Module):
-  """Rolls the neutral face's code forward under a label (section 3.2).
+  """Rolls the neutral face's embedding forward under a label (section 3.2).
 
-  It runs in training as it does in use, on its own codes, and gives each code
+  It runs in training as it does in use, on its own embeddings, and gives each embedding
   as a step from the one before (ours).
   """
 
@@ -32,50 +32,52 @@ class ConditionalLSTM(nn.Module):
 
   @nn.compact
   def __call__(
-    self, code: Float[Array, "b d"], condition: Float[Array, "b c"]
+    self, embedding: Float[Array, "b d"], condition: Float[Array, "b c"]
   ) -> Float[Array, "b {self.num_frames} d"]:
-    """The codes h_1 ... h_T from h_0 and the encoded label."""
+    """The embeddings h_1 ... h_T from h_0 and the encoded label."""
     frame = _Frame(self.num_frames, self.hidden_dim, name="frame")
-    return frame(code, condition)
+    return frame(embedding, condition)
 
 
 class _Frame(nn.Module):
-  """The previous code and the condition give the next code, again and again."""
+  """The previous embedding and the condition give the next embedding, again and again."""
 
   num_frames: int
   hidden_dim: int
 
   @nn.compact
-  def __call__(self, code, condition):
-    code_dim = code.shape[-1]
+  def __call__(self, embedding, condition):
+    embedding_dim = embedding.shape[-1]
     inputs, recurrent, bias = _LSTMWeights(
       self.hidden_dim, name="OptimizedLSTMCell_0"
-    )(code_dim + condition.shape[-1])
-    step, step_bias = _Affine(code_dim, kernel_init=_small, name="step")(
+    )(embedding_dim + condition.shape[-1])
+    step, step_bias = _Affine(embedding_dim, kernel_init=_small, name="step")(
       self.hidden_dim
     )
     weights = {
-      "code": inputs[:code_dim],
+      "embedding": inputs[:embedding_dim],
       "recurrent": recurrent,
       "step": step,
     }
     # "Input at all time steps", so that its product is the same at each.
-    given = condition @ inputs[code_dim:] + bias[None]
+    given = condition @ inputs[embedding_dim:] + bias[None]
     constants = given, step_bias[None]
-    carry = _blank(code, self.hidden_dim), code
-    codes = _unroll(
+    carry = _blank(embedding, self.hidden_dim), embedding
+    embeddings = _unroll(
       _code_step, self.num_frames, weights, constants, carry, None
     )
-    return codes.swapaxes(0, 1)
+    return embeddings.swapaxes(0, 1)
 
 
 def _code_step(multiply, constants, carry, _):
   given, step_bias = constants
-  memory, code = carry
-  gates = given + multiply("code", code) + multiply("recurrent", memory[1])
+  memory, embedding = carry
+  gates = (
+    given + multiply("embedding", embedding) + multiply("recurrent", memory[1])
+  )
   memory = _cell(memory, gates)
-  code = code + multiply("step", memory[1]) + step_bias
-  return (memory, code), code
+  embedding = embedding + multiply("step", memory[1]) + step_bias
+  return (memory, embedding), embedding
 
 
 def _mode_step(multiply, _, memory, gates):
@@ -84,11 +86,11 @@ def _mode_step(multiply, _, memory, gates):
 
 
 class ModeBank(nn.Module):
-  """K LSTMs with weights of their own over the same codes (section 3.3).
+  """K LSTMs with weights of their own over the same embeddings (section 3.3).
 
-  With `shared_start` a mode sums steps away from the conditional codes, so that
+  With `shared_start` a mode sums steps away from the conditional embeddings, so that
   all modes leave from the same neutral face and grow apart (ours); without, it
-  puts out its codes directly, which is the paper's form.
+  puts out its embeddings directly, which is the paper's form.
   """
 
   num_modes: int = 3
@@ -97,37 +99,39 @@ class ModeBank(nn.Module):
 
   @nn.compact
   def __call__(
-    self, codes: Float[Array, "b t d"]
+    self, embeddings: Float[Array, "b t d"]
   ) -> Float[Array, "{self.num_modes} b t d"]:
-    """The codes h_1 ... h_T to the K sequences h_1k ... h_Tk."""
+    """The embeddings h_1 ... h_T to the K sequences h_1k ... h_Tk."""
     weights = nn.vmap(
       _ModeWeights,
       variable_axes={"params": 0},  # weights gain a leading mode axis
       split_rngs={"params": True},  # so that no two modes start alike
       in_axes=None,
       axis_size=self.num_modes,
-    )(self.hidden_dim, codes.shape[-1], self.shared_start, name="modes")
+    )(self.hidden_dim, embeddings.shape[-1], self.shared_start, name="modes")
     inputs, recurrent, bias, output, output_bias = weights()
-    gates = jnp.einsum("btd,mdg->mtbg", codes, inputs) + bias[:, None, None]
+    gates = (
+      jnp.einsum("btd,mdg->mtbg", embeddings, inputs) + bias[:, None, None]
+    )
     hidden = _unroll_modes({"recurrent": recurrent}, gates)
     made = jnp.einsum("mtbh,mhd->mbtd", hidden, output)
     made = made + output_bias[:, None, None]
-    return codes[None] + jnp.cumsum(made, 2) if self.shared_start else made
+    return embeddings[None] + jnp.cumsum(made, 2) if self.shared_start else made
 
 
 class _ModeWeights(nn.Module):
   """One LSTM's and its output's."""
 
   hidden_dim: int
-  code_dim: int
+  embedding_dim: int
   shared_start: bool
 
   @nn.compact
   def __call__(self):
     init = _small if self.shared_start else nn.initializers.lecun_normal()
-    output = _Affine(self.code_dim, kernel_init=init, name="output")
+    output = _Affine(self.embedding_dim, kernel_init=init, name="output")
     lstm = _LSTMWeights(self.hidden_dim, name="lstm")
-    return *lstm(self.code_dim), *output(self.hidden_dim)
+    return *lstm(self.embedding_dim), *output(self.hidden_dim)
 
 
 def _unroll_modes(weights, gates):

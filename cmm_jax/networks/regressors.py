@@ -1,4 +1,4 @@
-"""Instruments that read generated pictures; they take no part in making them.
+"""Regression that read generated pictures; they take no part in making them.
 
 Neither is in the paper, which measures by OpenFace. Both are quoted with their
 error on true pictures of held-out people.
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from cmm_jax.networks import layers
 
 
-class PointReader(nn.Module):
+class LandmarkRegressor(nn.Module):
   """Landmark image to its 68 points."""
 
   width: int = 32
@@ -20,15 +20,15 @@ class PointReader(nn.Module):
 
   @nn.compact
   def __call__(
-    self, drawings: Float[Array, "b h w 1"], train: bool = False
+    self, landmark_images: Float[Array, "b h w 1"], train: bool = False
   ) -> Float[Array, "b 68 2"]:
     """Images in [0, 1] to x and y in pixels."""
-    x = _trunk(drawings, self, train)
+    x = _trunk(landmark_images, self, train)
     x = nn.Dense(68 * 2, name="points")(x).reshape(-1, 68, 2)
     return self.image_size * (0.5 + 0.1 * x)
 
 
-class ActionUnitReader(nn.Module):
+class ActionUnitRegressor(nn.Module):
   """A face and the same person's neutral face to AU06 and AU12."""
 
   width: int = 32
@@ -47,13 +47,15 @@ class ActionUnitReader(nn.Module):
     return 2.5 * nn.Dense(2, name="intensities")(_trunk(x, self, train))
 
 
-def _trunk(x: Array, reader: PointReader | ActionUnitReader, train: bool):
+def _trunk(
+  x: Array, reader: LandmarkRegressor | ActionUnitRegressor, train: bool
+):
   """Halves the picture down to 4x4 and gives one vector."""
   levels = layers.levels_down_to(reader.image_size, 4)
   channels = layers.pyramid(reader.image_size, reader.width, levels)
   for i, features in enumerate(channels):
-    x = layers.Shrink(features, use_bias=False, name=f"conv_{i}")(x)
-    x = layers.Normalise(reader.axis_name, name=f"norm_{i}")(x, train)
+    x = layers.Downsample(features, use_bias=False, name=f"conv_{i}")(x)
+    x = layers.BatchNorm(reader.axis_name, name=f"norm_{i}")(x, train)
     x = layers.leaky_relu(x)
-  x = layers.Flatten(4 * reader.width, name="flatten")(x)
+  x = layers.DenseHead(4 * reader.width, name="flatten")(x)
   return layers.leaky_relu(x)

@@ -26,7 +26,7 @@ class Translator(nn.Module):
   def __call__(
     self,
     neutral: Float[Array, "b h w 3"],
-    drawing: Float[Array, "b h w 1"],
+    landmark_image: Float[Array, "b h w 1"],
     train: bool = False,
   ) -> Float[Array, "b h w 3"]:
     """Faces in [-1, 1] and landmark images in [0, 1] to faces in [-1, 1]."""
@@ -34,26 +34,26 @@ class Translator(nn.Module):
     channels = layers.pyramid(self.image_size, self.width, levels)
     last = levels - 1
 
-    x = jnp.concatenate([neutral, drawing], axis=-1).astype(self.dtype)
+    x = jnp.concatenate([neutral, landmark_image], axis=-1).astype(self.dtype)
     skips = []
     for i, features in enumerate(channels):
       # No bias on any, as in pix2pix, though the first and the last layer have
       # no BatchNorm that would take its place.
-      x = layers.Shrink(features, use_bias=False, name=f"down_{i}")(x)
+      x = layers.Downsample(features, use_bias=False, name=f"down_{i}")(x)
       if i not in (0, last):
-        x = layers.Normalise(self.axis_name, name=f"down_norm_{i}")(x, train)
+        x = layers.BatchNorm(self.axis_name, name=f"down_norm_{i}")(x, train)
       x = nn.relu(x) if i == last else layers.leaky_relu(x)
       skips.append(x)
 
     for i, features in enumerate(reversed(channels[:-1])):
-      x = layers.Grow(features, use_bias=False, name=f"up_{i}")(x)
-      x = layers.Normalise(self.axis_name, name=f"up_norm_{i}")(x, train)
+      x = layers.Upsample(features, use_bias=False, name=f"up_{i}")(x)
+      x = layers.BatchNorm(self.axis_name, name=f"up_norm_{i}")(x, train)
       x = nn.relu(x)
       x = jnp.concatenate([x, skips[last - 1 - i]], axis=-1)
     # Beside the neutral face it starts at nearly nothing: training then goes on
     # from the neutral face instead of from noise.
     gain = 0.01 if self.from_neutral else 1.0
-    x = layers.Grow(3, gain=gain, name=f"up_{last}")(x).astype(jnp.float32)
+    x = layers.Upsample(3, gain=gain, name=f"up_{last}")(x).astype(jnp.float32)
     if self.from_neutral:
       # The limit keeps arctanh finite at pure black and white.
       x = x + jnp.arctanh(jnp.clip(neutral, -0.99, 0.99))
@@ -76,11 +76,11 @@ class Discriminator(nn.Module):
     for i in range(4):
       features = self.width * 2**i
       if i < 3:
-        x = layers.Shrink(features, use_bias=i == 0, name=f"conv_{i}")(x)
+        x = layers.Downsample(features, use_bias=i == 0, name=f"conv_{i}")(x)
       else:
         x = _conv(features, x, use_bias=False, name=f"conv_{i}")
       if i > 0:
-        x = layers.Normalise(self.axis_name, name=f"norm_{i}")(x, train)
+        x = layers.BatchNorm(self.axis_name, name=f"norm_{i}")(x, train)
       x = layers.leaky_relu(x)
     return _conv(1, x, name="conv_4").astype(jnp.float32)
 

@@ -16,7 +16,7 @@ class ImageVAE(nn.Module):
   makes faces in [-1, 1].
   """
 
-  code_dim: int = 100
+  embedding_dim: int = 100
   width: int = 64  # channels of the first layer; doubled by each further one
   image_size: int = 64
   image_channels: int = 1
@@ -26,7 +26,7 @@ class ImageVAE(nn.Module):
   def setup(self):
     levels = layers.levels_down_to(self.image_size, 4)
     channels = layers.pyramid(self.image_size, self.width, levels)
-    self.encoder = _Encoder(channels, self.code_dim, self.axis_name)
+    self.encoder = _Encoder(channels, self.embedding_dim, self.axis_name)
     self.decoder = _Decoder(channels, self.image_channels, self.axis_name)
 
   def __call__(
@@ -46,27 +46,27 @@ class ImageVAE(nn.Module):
     return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
 
   def decode(
-    self, codes: Float[Array, "b d"], train: bool = False
+    self, embeddings: Float[Array, "b d"], train: bool = False
   ) -> Float[Array, "b h w {self.image_channels}"]:
     """Embeddings to the images before the last function."""
-    decoded = self.decoder(codes.astype(self.dtype), train)
+    decoded = self.decoder(embeddings.astype(self.dtype), train)
     return decoded.astype(jnp.float32)
 
 
 class _Encoder(nn.Module):
   channels: tuple[int, ...]
-  code_dim: int
+  embedding_dim: int
   axis_name: str | None
 
   @nn.compact
   def __call__(self, x, train):
     for i, features in enumerate(self.channels):
-      x = layers.Shrink(features, use_bias=i == 0, name=f"conv_{i}")(x)
+      x = layers.Downsample(features, use_bias=i == 0, name=f"conv_{i}")(x)
       if i > 0:  # "except for the first one" (section 4.1)
-        x = layers.Normalise(self.axis_name, name=f"norm_{i}")(x, train)
+        x = layers.BatchNorm(self.axis_name, name=f"norm_{i}")(x, train)
       x = layers.leaky_relu(x)
-    mean = layers.Flatten(self.code_dim, name="mean")(x)
-    return mean, layers.Flatten(self.code_dim, name="log_variance")(x)
+    mean = layers.DenseHead(self.embedding_dim, name="mean")(x)
+    return mean, layers.DenseHead(self.embedding_dim, name="log_variance")(x)
 
 
 class _Decoder(nn.Module):
@@ -77,11 +77,11 @@ class _Decoder(nn.Module):
   @nn.compact
   def __call__(self, x, train):
     *upper, top = self.channels
-    x = layers.Unflatten(top, name="conv_0")(x)
+    x = layers.DenseStem(top, name="conv_0")(x)
     outputs = *reversed(upper), self.image_channels
     for i, features in enumerate(outputs, start=1):
-      x = layers.Normalise(self.axis_name, name=f"norm_{i - 1}")(x, train)
+      x = layers.BatchNorm(self.axis_name, name=f"norm_{i - 1}")(x, train)
       x = layers.leaky_relu(x)
       last = i == len(self.channels)
-      x = layers.Grow(features, use_bias=last, name=f"conv_{i}")(x)
+      x = layers.Upsample(features, use_bias=last, name=f"conv_{i}")(x)
     return x

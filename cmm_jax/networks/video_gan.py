@@ -15,7 +15,7 @@ _LAST_GAIN = 0.1
 class VideoGenerator(nn.Module):
   """A still background and a moving foreground, mixed by a moving mask.
 
-  Both are made of one code of the first frame, by transposed convolutions in
+  Both are made of one embedding of the first frame, by transposed convolutions in
   two and in three dimensions. There is no noise: one frame gives one clip.
   """
 
@@ -41,31 +41,33 @@ class VideoGenerator(nn.Module):
     *upper, top = layers.pyramid(self.image_size, self.width, levels)
 
     def normalised(x, name):
-      return nn.relu(layers.Normalise(self.axis_name, name=name)(x, train))
+      return nn.relu(layers.BatchNorm(self.axis_name, name=name)(x, train))
 
-    x = layers.Shrink(upper[0], name="encode_0")(first.astype(self.dtype))
+    x = layers.Downsample(upper[0], name="encode_0")(first.astype(self.dtype))
     x = nn.relu(x)
     for i, features in enumerate((*upper[1:], top), start=1):
-      x = layers.Shrink(features, use_bias=False, name=f"encode_{i}")(x)
+      x = layers.Downsample(features, use_bias=False, name=f"encode_{i}")(x)
       x = normalised(x, f"encode_norm_{i}")
-    code = x
+    embedding = x
 
     for i, features in enumerate(reversed(upper)):
-      x = layers.Grow(features, use_bias=False, name=f"background_{i}")(x)
+      x = layers.Upsample(features, use_bias=False, name=f"background_{i}")(x)
       x = normalised(x, f"background_norm_{i}")
-    x = layers.Grow(3, gain=_LAST_GAIN, name=f"background_{levels - 1}")(x)
+    x = layers.Upsample(3, gain=_LAST_GAIN, name=f"background_{levels - 1}")(x)
     background = jnp.tanh(x.astype(jnp.float32))[:, None]
 
     x = nn.Dense(start * top, use_bias=False, dtype=self.dtype, name="unfold")(
-      code
+      embedding
     )
-    x = x.reshape(*code.shape[:-1], start, top)
+    x = x.reshape(*embedding.shape[:-1], start, top)
     x = normalised(jnp.moveaxis(x, 3, 1), "unfold_norm")
     for i, features in enumerate(reversed(upper)):
-      x = layers.GrowVideo(features, use_bias=False, name=f"foreground_{i}")(x)
+      x = layers.UpsampleVideo(
+        features, use_bias=False, name=f"foreground_{i}"
+      )(x)
       x = normalised(x, f"foreground_norm_{i}")
     # The two heads, on colour and on the mask, in one layer.
-    x = layers.GrowVideo(
+    x = layers.UpsampleVideo(
       3 + 1, gain=_LAST_GAIN, name=f"foreground_{levels - 1}"
     )(x)
     x = x.astype(jnp.float32)
@@ -89,11 +91,11 @@ class VideoDiscriminator(nn.Module):
     levels = layers.levels_down_to(side, 4)
     x = frames.astype(self.dtype)
     for i, features in enumerate(layers.pyramid(side, self.width, levels)):
-      x = layers.ShrinkVideo(features, use_bias=i == 0, name=f"conv_{i}")(x)
+      x = layers.DownsampleVideo(features, use_bias=i == 0, name=f"conv_{i}")(x)
       if i > 0:
-        x = layers.Normalise(self.axis_name, name=f"norm_{i}")(x, train)
+        x = layers.BatchNorm(self.axis_name, name=f"norm_{i}")(x, train)
       x = layers.leaky_relu(x)
     # A softmax over "real" and "not" is a sigmoid of their difference.
-    verdict = layers.Flatten(2, name="verdict")(x).astype(jnp.float32)
+    verdict = layers.DenseHead(2, name="verdict")(x).astype(jnp.float32)
     real, not_real = jnp.split(verdict, 2, axis=1)
     return real - not_real

@@ -36,7 +36,7 @@ def small_work(kind):
   sizes = {
     "data.image_size": 32 if kind in ("translator", "generate") else 16,
     "data.num_frames": frames,
-    "model.code_dim": 6,
+    "model.embedding_dim": 6,
     "model.vae_width": 4,
     "model.lstm_dim": 5,
     "model.translator_width": 4,
@@ -90,7 +90,7 @@ def chance_of(work):
   import torch
 
   config, batch = work.config(), works.batch(work)
-  size = (work.frames, config.model.code_dim)
+  size = (work.frames, config.model.embedding_dim)
   noise = phase_steps.flat(phase_steps.noise(batch, size))
   chosen = [
     jax.random.bernoulli(
@@ -161,11 +161,14 @@ def test_pytorch_generates_our_videos(tmp_path):
   our_works.write_exchange(file, networks)
 
   ours = our_works.generation(work, networks)()
-  drawings, frames = torch_works.build(work, file, "eager")()
+  landmark_images, frames = torch_works.build(work, file, "eager")()
 
   assert frames.shape == (3, 4, 4, 32, 32, 3)  # 3 photos, K+1 = 4, 4 frames
   # A number at the border between two of 256 may fall to either side.
-  for mine, theirs in ((ours["drawings"], drawings), (ours["frames"], frames)):
+  for mine, theirs in (
+    (ours["landmark_images"], landmark_images),
+    (ours["frames"], frames),
+  ):
     assert mine.std() > 1
     assert np.abs(mine.astype(int) - theirs).max() <= 1
 
@@ -277,7 +280,7 @@ def test_a_line_names_the_best_of_pytorchs_variants():
 
 
 def test_a_convolutions_operations_are_those_with_pixels():
-  found = flops.count(layers.Shrink(5), (1, 8, 8, 3))
+  found = flops.count(layers.Downsample(5), (1, 8, 8, 3))
 
   # Along an axis 4 places of 4 weights, of which the outer ones lose one each:
   # 14 products; each of 3 channels to each of 5, a sum with each.
@@ -299,10 +302,10 @@ def test_an_lstms_operations_are_those_of_all_frames():
 def test_xla_counts_as_many_operations_in_a_layer(transposed):
   kernel = jnp.zeros((4, 4, 3, 5))
   if transposed:
-    layer, form = layers.Grow(3), conv4x4.grow
+    layer, form = layers.Upsample(3), conv4x4.grow
     images = jnp.zeros((2, 4, 4, 5))
   else:
-    layer, form = layers.Shrink(5), conv4x4.shrink
+    layer, form = layers.Downsample(5), conv4x4.shrink
     images = jnp.zeros((2, 8, 8, 3))
   plain = jax.jit(lambda x: form(x, kernel, "plain"))
 

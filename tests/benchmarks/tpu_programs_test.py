@@ -15,7 +15,7 @@ from cmm_jax.ops import conv4x4
 _SIZES = {
   "data.image_size": 32,
   "data.num_frames": 4,
-  "model.code_dim": 6,
+  "model.embedding_dim": 6,
   "model.vae_width": 4,
   "model.lstm_dim": 5,
   "model.translator_width": 4,

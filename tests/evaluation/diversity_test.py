@@ -58,7 +58,7 @@ def varied(monkeypatch):
   ]
   drawings = np.stack([numbered(2, 4)] * 2)
   smiles = generate.Smiles(drawings, np.tile(frames, (2, 4, 1, 1, 1, 1)))
-  held = samples.HeldOut(["posed"], clips, {"cmm_net": smiles})
+  held = samples.TestSamples(["posed"], clips, {"cmm_net": smiles})
   every = np.concatenate([true, made]).reshape(-1, 68, 2)
   return diversity.measure(held, Reader(every))
 

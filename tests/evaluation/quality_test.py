@@ -83,7 +83,7 @@ def compared(clips, monkeypatch):
   monkeypatch.setattr(quality.perceptual, "Lpips", Lpips)
   frames = np.stack([clip["frames"] for clip in clips])
   other = np.roll(frames, 4, axis=0)
-  held = samples.HeldOut(
+  held = samples.TestSamples(
     LABELS, clips, {"cmm_net": generate.Smiles(None, other[:, None])}
   )
   rise = np.linspace(0, 4, FRAMES)

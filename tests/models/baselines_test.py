@@ -63,7 +63,7 @@ def test_two_faces_become_one_clip_each(trained, clips, model):
 
   smiles = generator(faces, points, ["posed", "spontaneous"])
 
-  assert smiles.names == ("smile",) and smiles.drawings is None
+  assert smiles.names == ("smile",) and smiles.landmark_images is None
   assert smiles.frames.shape == (2, 1, 32, 64, 64, 3)
   assert smiles.frames.dtype == np.uint8
   # Each face is made by itself, whatever stands beside it.

@@ -17,7 +17,7 @@ from cmm_jax import train
 from cmm_jax.data import pipeline
 from cmm_jax.models import registry
 from cmm_jax.models.base import play
-from cmm_jax.models.mode_bank import form_of
+from cmm_jax.models.mode_bank import variant_settings
 
 NUM_STEPS = 5
 
@@ -34,7 +34,7 @@ def built(model="cmm_net", dtype="float32"):
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
 MODEL_OF = {
   **dict.fromkeys(registry.NAMES, "cmm_net"),
-  # Between them: nothing of ours, and a push that looks at drawings.
+  # Between them: nothing of ours, and a push that looks at landmark_images.
   "modes_as_printed": "cmm_net_as_printed",
   "modes_push_on_drawings": "cmm_net_push_on_drawings",
   "cra_net": "cra_net",
@@ -227,7 +227,7 @@ def test_the_order_is_the_papers():
 
   assert tuple(by_name) == registry.NAMES
   # Section 3.5; the readers are ours, to measure.
-  order = [name for name in by_name if name != "readers"]
+  order = [name for name in by_name if name != "regressors"]
   assert order == ["vae", "conditional", "modes", "translator"]
   assert by_name["conditional"].learns == {"vae": "vae", "conditional": None}
   assert by_name["modes"].learns == {
@@ -254,9 +254,11 @@ def test_several_models_are_named_by_commas_and_a_form_comes_after_its_base():
   assert registry.named("cmm_net_push_0,cra_net") == [
     *("cmm_net", "cmm_net_push_0", "cra_net")
   ]
-  every = registry.named("mode_losses")
+  every = registry.named("mode_loss_variants")
   assert every == ["cmm_net", *(f"cmm_net_{form}" for form in registry.FORMS)]
-  with pytest.raises(ValueError, match=r"'gan'; choose .*cra_net.*mode_losses"):
+  with pytest.raises(
+    ValueError, match=r"'gan'; choose .*cra_net.*mode_loss_variants"
+  ):
     registry.named("cmm_net,gan")
 
 
@@ -269,10 +271,10 @@ def test_another_form_shares_all_but_the_modes():
 
 def test_forms_differ_from_the_printed_or_from_ours_by_one_lever_each():
   config = miniature.config("nowhere", "nowhere")
-  ours = form_of(config)
+  ours = variant_settings(config)
   printed = dataclasses.replace(ours, **registry.AS_PRINTED)
 
-  forms = {name: form_of(config, name) for name in registry.FORMS}
+  forms = {name: variant_settings(config, name) for name in registry.FORMS}
 
   def changed(form, start):
     one, other = dataclasses.asdict(form), dataclasses.asdict(start)
@@ -302,7 +304,7 @@ def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
   )
 
   kernel = shapes["params"]["frame"]["OptimizedLSTMCell_0"]["ii"]["kernel"]
-  assert kernel.shape == (config.model.code_dim + 5, config.model.lstm_dim)
+  assert kernel.shape == (config.model.embedding_dim + 5, config.model.lstm_dim)
   assert dataclasses.replace(nets, num_labels=2).modes == nets.modes
 
 
@@ -416,7 +418,7 @@ def test_losses_in_bfloat16_agree_and_weights_stay_in_float32(name, batch):
       for after in (state, wanted_state)
     )
     cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
-    # Untrained, a BatchNorm blows up what differs between near-equal codes.
+    # Untrained, a BatchNorm blows up what differs between near-equal embeddings.
     assert cosine > 0.5, network
 
 

@@ -69,14 +69,14 @@ def check_lstm(layer, slopes, end):
 def test_each_mode_is_pytorchs_lstm_with_its_gradients(num_modes):
   torch = pytest.importorskip("torch")
   random = np.random.default_rng(1)
-  codes = jnp.asarray(random.normal(size=(2, 5, 3)), jnp.float32)
+  embeddings = jnp.asarray(random.normal(size=(2, 5, 3)), jnp.float32)
   by = random.normal(size=(num_modes, 2, 5, 3)).astype(np.float32)
   bank = lstm.ModeBank(num_modes, hidden_dim=4)
-  params = weights_of(bank, codes)
+  params = weights_of(bank, embeddings)
 
-  made, (slopes, slope) = gradients(bank, params, [codes], by)
+  made, (slopes, slope) = gradients(bank, params, [embeddings], by)
 
-  read = to_torch(torch, codes)
+  read = to_torch(torch, embeddings)
   for mode in range(num_modes):
     own = jax.tree.map(lambda leaf, mode=mode: np.array(leaf[mode]), params)
     layer = torch.nn.LSTM(3, 4, batch_first=True)
@@ -99,20 +99,20 @@ def test_each_mode_is_pytorchs_lstm_with_its_gradients(num_modes):
 def test_the_roll_out_is_pytorchs_cell_with_its_gradients():
   torch = pytest.importorskip("torch")
   random = np.random.default_rng(2)
-  code = jnp.asarray(random.normal(size=(2, 3)), jnp.float32)
+  embedding = jnp.asarray(random.normal(size=(2, 3)), jnp.float32)
   label = jnp.asarray(random.normal(size=(2, 2)), jnp.float32)
   by = random.normal(size=(2, 5, 3)).astype(np.float32)
   network = lstm.ConditionalLSTM(num_frames=5, hidden_dim=4)
-  params = weights_of(network, code, label)
+  params = weights_of(network, embedding, label)
 
-  made, (slopes, *ours) = gradients(network, params, [code, label], by)
+  made, (slopes, *ours) = gradients(network, params, [embedding, label], by)
 
   own = jax.tree.map(np.array, params["frame"])
   cell = torch.nn.LSTMCell(3 + 2, 4)
   fill_lstm(torch, cell, own["OptimizedLSTMCell_0"], "")
   kernel = to_torch(torch, own["step"]["kernel"])
   bias = to_torch(torch, own["step"]["bias"])
-  first, condition = to_torch(torch, code), to_torch(torch, label)
+  first, condition = to_torch(torch, embedding), to_torch(torch, label)
   current, memory, theirs = first, None, []
   for _ in range(5):
     memory = cell(torch.cat([current, condition], 1), memory)
@@ -174,9 +174,9 @@ def test_the_weights_gradients_after_the_scan_are_those_within_it(
 
 def test_modes_are_batched_wherever_that_is_faster():
   bank = lstm.ModeBank(3, hidden_dim=4)
-  codes = jnp.ones((2, 5, 3))
-  params = weights_of(bank, codes)
-  traced = jax.jit(bank.apply).trace({"params": params}, codes)
+  embeddings = jnp.ones((2, 5, 3))
+  params = weights_of(bank, embeddings)
+  traced = jax.jit(bank.apply).trace({"params": params}, embeddings)
 
   def loops(platform):
     text = traced.lower(lowering_platforms=(platform,)).as_text()

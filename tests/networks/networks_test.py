@@ -37,7 +37,7 @@ def faces(side=64, batch=1):
   return jnp.zeros((batch, side, side, 3))
 
 
-def drawings(side=64, batch=1):
+def landmark_images(side=64, batch=1):
   return jnp.zeros((batch, side, side, 1))
 
 
@@ -78,7 +78,7 @@ def test_the_translator_has_the_papers_layers(from_neutral):
   )
   network = translator.Translator(from_neutral=from_neutral)
 
-  found = num_weights(network, faces(), drawings())
+  found = num_weights(network, faces(), landmark_images())
 
   assert found == down + up == 29_245_059
 
@@ -115,15 +115,15 @@ def test_the_vae_has_the_papers_layers():
     + conv(64, 1, bias=True)
   )
 
-  assert num_weights(vae.ImageVAE(), drawings()) == encoder + decoder
+  assert num_weights(vae.ImageVAE(), landmark_images()) == encoder + decoder
   on_faces = encoder + conv(3 - 1, 64) + decoder + conv(64, 3 - 1) + (3 - 1)
   assert num_weights(vae.ImageVAE(image_channels=3), faces()) == on_faces
 
 
 def test_the_conditional_lstm_reads_code_and_label_and_gives_a_code():
-  code, label = jnp.zeros((1, 100)), jnp.zeros((1, 2))
+  embedding, label = jnp.zeros((1, 100)), jnp.zeros((1, 2))
 
-  found = num_weights(lstm.ConditionalLSTM(), code, label)
+  found = num_weights(lstm.ConditionalLSTM(), embedding, label)
 
   assert found == lstm_parameters(100 + 2, 512) + (512 + 1) * 100
 
@@ -189,24 +189,24 @@ def test_video_gan_has_the_layers_of_its_authors():
 
 @pytest.mark.parametrize("side", [64, 128])
 def test_pictures_keep_their_size(side):
-  neutral, drawing = faces(side, 2), drawings(side, 2)
+  neutral, landmark_image = faces(side, 2), landmark_images(side, 2)
 
   def run(module, *inputs):
     variables = shapes_of(module, *inputs)
     return jax.eval_shape(module.apply, variables, *inputs)
 
   image_vae = vae.ImageVAE(10, 4, side)
-  mean, log_variance, logits = run(image_vae, drawing)
+  mean, log_variance, logits = run(image_vae, landmark_image)
   assert mean.shape == log_variance.shape == (2, 10)
-  assert logits.shape == drawing.shape
+  assert logits.shape == landmark_image.shape
   u_net = translator.Translator(4, side)
-  assert run(u_net, neutral, drawing).shape == neutral.shape
+  assert run(u_net, neutral, landmark_image).shape == neutral.shape
   judge = translator.Discriminator(4)
   cells = side // 8 - 2  # three times halved, then twice one less
   assert run(judge, neutral, neutral).shape == (2, cells, cells, 1)
-  points = regressors.PointReader(4, side)
-  assert run(points, drawing).shape == (2, 68, 2)
-  units = regressors.ActionUnitReader(4, side)
+  points = regressors.LandmarkRegressor(4, side)
+  assert run(points, landmark_image).shape == (2, 68, 2)
+  units = regressors.ActionUnitRegressor(4, side)
   assert run(units, neutral, neutral).shape == (2, 2)
   gan = video_gan.VideoGenerator(4, image_size=side)
   assert run(gan, neutral).shape == (2, 32, side, side, 3)
@@ -214,7 +214,7 @@ def test_pictures_keep_their_size(side):
 
 
 def test_the_vaes_decoder_mirrors_its_encoder():
-  params = shapes_of(vae.ImageVAE(), drawings())["params"]
+  params = shapes_of(vae.ImageVAE(), landmark_images())["params"]
   down = [params["encoder"][f"conv_{i}"]["kernel"].shape for i in range(4)]
   up = [params["decoder"][f"conv_{i}"]["kernel"].shape for i in range(4, 0, -1)]
 
@@ -225,7 +225,7 @@ def test_the_vaes_decoder_mirrors_its_encoder():
 
 def test_a_wrong_size_of_picture_is_named():
   with pytest.raises(ValueError, match="48 pixels do not halve down to 4"):
-    shapes_of(vae.ImageVAE(10, 4, 48), drawings(48))
+    shapes_of(vae.ImageVAE(10, 4, 48), landmark_images(48))
   with pytest.raises(ValueError, match="cannot be halved 3 times"):
     layers.pyramid(20, 8, 3)
   with pytest.raises(ValueError, match="20 frames cannot be doubled 4 times"):
@@ -237,39 +237,39 @@ def test_a_wrong_size_of_picture_is_named():
 
 def test_an_untrained_roll_out_stays_at_its_first_code():
   network = lstm.ConditionalLSTM(8, 16)
-  code = jax.random.normal(jax.random.key(1), (4, 10))
+  embedding = jax.random.normal(jax.random.key(1), (4, 10))
   label = jax.nn.one_hot(jnp.array([0, 1, 0, 1]), 2)
-  variables = first_weights(network, code, label)
+  variables = first_weights(network, embedding, label)
 
-  codes = jax.jit(network.apply)(variables, code, label)
+  embeddings = jax.jit(network.apply)(variables, embedding, label)
 
-  assert codes.shape == (4, 8, 10)
-  gaps = jnp.abs(codes - code[:, None])
+  assert embeddings.shape == (4, 8, 10)
+  gaps = jnp.abs(embeddings - embedding[:, None])
   assert 0 < gaps[:, 0].max() < 0.2  # one step
   assert gaps.mean() < 0.5
 
 
 def test_the_label_is_felt_in_every_sequence():
   network = lstm.ConditionalLSTM(8, 16)
-  code = jnp.ones((2, 10))
+  embedding = jnp.ones((2, 10))
   label = jnp.eye(2)
-  variables = first_weights(network, code, label)
+  variables = first_weights(network, embedding, label)
 
-  codes = jax.jit(network.apply)(variables, code, label)
+  embeddings = jax.jit(network.apply)(variables, embedding, label)
 
-  assert jnp.abs(codes[0] - codes[1]).min(axis=-1).max() > 0
+  assert jnp.abs(embeddings[0] - embeddings[1]).min(axis=-1).max() > 0
 
 
 def test_untrained_modes_share_their_start_and_differ():
   bank = lstm.ModeBank(3, 16)
-  codes = jax.random.normal(jax.random.key(1), (4, 8, 10))
-  variables = first_weights(bank, codes)
+  embeddings = jax.random.normal(jax.random.key(1), (4, 8, 10))
+  variables = first_weights(bank, embeddings)
 
-  modes = jax.jit(bank.apply)(variables, codes)
+  modes = jax.jit(bank.apply)(variables, embeddings)
 
-  gaps = jnp.linalg.norm(modes - codes[None], axis=-1)  # [m b t]
-  size = jnp.linalg.norm(codes, axis=-1).mean()
-  assert gaps[:, :, 0].max() < 0.1 * size  # leaves from the codes
+  gaps = jnp.linalg.norm(modes - embeddings[None], axis=-1)  # [m b t]
+  size = jnp.linalg.norm(embeddings, axis=-1).mean()
+  assert gaps[:, :, 0].max() < 0.1 * size  # leaves from the embeddings
   assert gaps[:, :, -1].mean() > gaps[:, :, 0].mean()  # and grows apart
   for leaf in jax.tree.leaves(variables["params"]):
     assert leaf.shape[0] == 3
@@ -280,23 +280,23 @@ def test_untrained_modes_share_their_start_and_differ():
 
 def test_modes_as_printed_put_out_codes_of_their_own():
   bank = lstm.ModeBank(3, 16, shared_start=False)
-  codes = 100 + jnp.zeros((1, 8, 10))
-  variables = first_weights(bank, codes)
+  embeddings = 100 + jnp.zeros((1, 8, 10))
+  variables = first_weights(bank, embeddings)
 
-  modes = jax.jit(bank.apply)(variables, codes)
+  modes = jax.jit(bank.apply)(variables, embeddings)
 
-  assert jnp.abs(modes).max() < 50  # not steps away from the codes
+  assert jnp.abs(modes).max() < 50  # not steps away from the embeddings
 
 
 def test_a_mode_does_not_look_ahead():
   bank = lstm.ModeBank(2, 16)
-  codes = jax.random.normal(jax.random.key(1), (1, 8, 10))
-  variables = first_weights(bank, codes)
+  embeddings = jax.random.normal(jax.random.key(1), (1, 8, 10))
+  variables = first_weights(bank, embeddings)
 
   apply = jax.jit(bank.apply)
 
-  changed = apply(variables, codes.at[:, 5:].set(0))
-  same = apply(variables, codes)
+  changed = apply(variables, embeddings.at[:, 5:].set(0))
+  same = apply(variables, embeddings)
 
   np.testing.assert_array_equal(changed[:, :, :5], same[:, :, :5])
 
@@ -306,12 +306,12 @@ def test_from_neutral_starts_at_the_neutral_face():
     jax.random.key(0), (1, 64, 64, 3), minval=-0.9, maxval=0.9
   )
   u_net = translator.Translator(4, from_neutral=True)
-  variables = first_weights(u_net, neutral, drawings())
+  variables = first_weights(u_net, neutral, landmark_images())
   last = variables["params"]["up_5"]
   silent = {"up_5": jax.tree.map(jnp.zeros_like, last)}
   variables = variables | {"params": variables["params"] | silent}
 
-  made = jax.jit(u_net.apply)(variables, neutral, drawings())
+  made = jax.jit(u_net.apply)(variables, neutral, landmark_images())
 
   np.testing.assert_allclose(made, neutral, atol=1e-5)
 
@@ -336,7 +336,7 @@ def test_running_statistics_change_in_training_alone():
 
 
 def test_a_batch_norm_takes_a_tenth_of_the_new_statistics():
-  network = layers.Normalise()
+  network = layers.BatchNorm()
   x = jnp.array([1.0, 3.0])[:, None, None, None]  # mean 2, variance 1
   variables = network.init(jax.random.key(0), x, False)
 

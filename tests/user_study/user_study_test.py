@@ -512,7 +512,7 @@ def client(study):
   return web.make_app(study).test_client()
 
 
-def form_of(page):
+def variant_settings(page):
   return re.search(r'name="question" value="(\d+)"', page.text).group(1)
 
 
@@ -528,7 +528,7 @@ def test_a_participant_goes_from_consent_to_thanks(study, client):
     page = client.get(home)
     assert f"Pair {i + 1} of 6" in page.text
     assert ("Change my" in page.text) == (i > 0)
-    sent = {"question": form_of(page), "choice": "left"}
+    sent = {"question": variant_settings(page), "choice": "left"}
     assert client.post(f"{home}answer", data=sent).status_code == 303
     assert client.post(f"{home}answer", data=sent).status_code == 409
 
@@ -544,7 +544,7 @@ def test_the_last_answer_is_changed_on_its_page(study, client):
   client.post(f"{home}answer", data={"question": first, "choice": "left"})
 
   page = client.get(f"{home}last")
-  sent = {"question": form_of(page), "choice": "right"}
+  sent = {"question": variant_settings(page), "choice": "right"}
   done = client.post(f"{home}last", data=sent)
 
   assert "last answer: <strong>left</strong>" in page.text
@@ -636,7 +636,7 @@ def test_two_participants_at_once_do_not_disturb_each_other(study, client):
     home = f"/p/{person.token}/"
     for _ in range(6):
       together.wait()
-      sent = {"question": form_of(browser.get(home)), "choice": choice}
+      sent = {"question": variant_settings(browser.get(home)), "choice": choice}
       assert browser.post(f"{home}answer", data=sent).status_code == 303
 
   with concurrent.futures.ThreadPoolExecutor(2) as threads:

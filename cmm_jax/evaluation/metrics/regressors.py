@@ -21,20 +21,22 @@ class Reader:
     """
     config, labels = checkpoints.read_config(workdir)
     nets = registry.architecture(config, len(labels))
-    names = ("point_reader", "action_unit_reader")
-    trained = checkpoints.trained_networks(
-      workdir, dict.fromkeys(names, "readers")
+    names = ("landmark_regressor", "action_unit_regressor")
+    trained = checkpoints.load_networks(
+      workdir, dict.fromkeys(names, "regressors")
     )
     self._networks = jax.device_put(trained)
     compiled = {"compiler_options": runtime.compiler_options()}
 
     def points(networks, drawings):
       drawings = drawings[..., None] / 255.0
-      return nets.point_reader.apply(networks["point_reader"], drawings)
+      return nets.landmark_regressor.apply(
+        networks["landmark_regressor"], drawings
+      )
 
     def units(networks, neutral, faces):
-      return nets.action_unit_reader.apply(
-        networks["action_unit_reader"],
+      return nets.action_unit_regressor.apply(
+        networks["action_unit_regressor"],
         neutral / 127.5 - 1.0,
         faces / 127.5 - 1.0,
       )
