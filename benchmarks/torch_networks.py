@@ -132,7 +132,7 @@ class VAE(nn.Module):
 
 
 class ConditionalLSTM(nn.Module):
-  """`recurrent.ConditionalLSTM`: reads its own embeddings, so it is a loop."""
+  """`lstm.ConditionalLSTM`: reads its own embeddings, so it is a loop."""
 
   def __init__(self, num_frames: int, embedding_dim: int, hidden_dim: int):
     super().__init__()
@@ -156,7 +156,7 @@ class ConditionalLSTM(nn.Module):
 
 
 class Mode(nn.Module):
-  """One of `recurrent.ModeBank`'s."""
+  """One of `lstm.ModeBank`'s."""
 
   def __init__(self, embedding_dim: int, hidden_dim: int):
     super().__init__()
@@ -168,7 +168,7 @@ class Mode(nn.Module):
 
 
 class ModeBank(nn.ModuleList):
-  """`recurrent.ModeBank` with a shared start."""
+  """`lstm.ModeBank` with a shared start."""
 
   def __init__(self, num_modes: int, embedding_dim: int, hidden_dim: int):
     super().__init__(Mode(embedding_dim, hidden_dim) for _ in range(num_modes))
@@ -178,7 +178,7 @@ class ModeBank(nn.ModuleList):
 
 
 class ModeDiscriminator(nn.Module):
-  """`recurrent.ModeDiscriminator`."""
+  """`lstm.ModeDiscriminator`."""
 
   def __init__(self, num_modes: int, embedding_dim: int):
     super().__init__()

@@ -1,11 +1,9 @@
 """The recurrent networks against PyTorch's LSTM with the same weights."""
 
-import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 from cmm_jax.networks import lstm
 
@@ -128,59 +126,3 @@ def test_the_roll_out_is_pytorchs_cell_with_its_gradients():
   np.testing.assert_allclose(found["step"]["bias"], bias.grad, **TOLERANCE)
   np.testing.assert_allclose(ours[0], first.grad, **TOLERANCE)
   np.testing.assert_allclose(ours[1], condition.grad, **TOLERANCE)
-
-
-@hypothesis.given(
-  batch=st.integers(1, 3),
-  num_frames=st.integers(1, 4),
-  seed=st.integers(0, 2**32 - 1),
-)
-@hypothesis.settings(max_examples=5, deadline=None)
-def test_the_weights_gradients_after_the_scan_are_those_within_it(
-  batch, num_frames, seed
-):
-  random = np.random.default_rng(seed)
-  with jax.enable_x64(True):
-    weights, carry, inputs, by = (
-      jnp.asarray(random.normal(size=shape))
-      for shape in (
-        (4, 16),
-        (batch, 4),
-        (num_frames, batch, 16),
-        (num_frames, batch, 4),
-      )
-    )
-
-    def value(unroll, weights, carry, inputs):
-      made = unroll(
-        lstm._mode_step,
-        num_frames,
-        {"recurrent": weights},
-        None,
-        (carry, carry),
-        inputs,
-      )
-      return jnp.vdot(made, by)
-
-    found, wanted = (
-      jax.grad(value, argnums=(1, 2, 3))(unroll, weights, carry, inputs)
-      for unroll in (lstm._unroll, lstm._unroll.fun)
-    )
-
-  for one, other in zip(found, wanted, strict=True):
-    assert one.dtype == jnp.float64
-    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
-
-
-def test_modes_are_batched_wherever_that_is_faster():
-  bank = lstm.ModeBank(3, hidden_dim=4)
-  embeddings = jnp.ones((2, 5, 3))
-  params = weights_of(bank, embeddings)
-  traced = jax.jit(bank.apply).trace({"params": params}, embeddings)
-
-  def loops(platform):
-    text = traced.lower(lowering_platforms=(platform,)).as_text()
-    return text.count("stablehlo.while")
-
-  assert loops("cuda") == loops("tpu") == 1  # all modes at once
-  assert loops("cpu") == 3
