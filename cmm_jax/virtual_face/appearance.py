@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from cmm_jax.virtual_face import hair_and_glasses, head, paint
+from cmm_jax.virtual_face import hair_and_glasses, head, paint, teeth
 
 _SKINS = np.array(
   [[0.40, 0.26, 0.19], [0.85, 0.66, 0.53], [0.89, 0.70, 0.61]], np.float32
@@ -39,6 +39,7 @@ class Person:
   openness: Float[np.ndarray, " v"]
   extras: Float[np.ndarray, "v 3"]
   strands: Float[np.ndarray, "h w"]
+  teeth: tuple[Float[np.ndarray, "_ _ 6"], ...]  # large to small
   colours: Float[np.ndarray, "m 3"]
   wrinkles: float  # how deep creases are, 0.35 for the young to 0.8
   roughness: float
@@ -82,13 +83,16 @@ def make_person(shape: head.Shape, rng: np.random.Generator) -> Person:
   dark_eyed = shape.ancestry[0] + shape.ancestry[1] > rng.uniform(0.3, 0.7)
   colours[head.RIGHT_EYE] = _IRISES[int(rng.integers(2))] if dark_eyed else iris
   colours[head.LEFT_EYE] = np.array([0.86, 0.84, 0.82]) * rng.uniform(0.94, 1)
-  colours[head.TEETH] = np.array([0.95, 0.93, 0.87]) * rng.uniform(0.93, 1.0)
+  lightness = rng.uniform()
   colours[head.TONGUE] = (0.66, 0.34, 0.33)
   colours[head.GUMS] = (0.42, 0.17, 0.16)
   colours[head.LASHES] = 0.35 * np.array(hair)
   colours[[head.HAIR, head.LONG_HAIR]] = hair
   frames = ((0.08, 0.08, 0.09), (0.25, 0.15, 0.09), (0.55, 0.5, 0.4))
   colours[head.FRAME] = frames[int(rng.integers(3))]
+  roughness = float(rng.uniform(0.35, 0.8))
+  parts = _lay_teeth(parts, rng)
+  arches = teeth.paint(lightness, float(tone.mean()), shape.old, rng)
   return Person(
     places=parts.places.astype(np.float32),
     triangles=parts.triangles,
@@ -99,10 +103,26 @@ def make_person(shape: head.Shape, rng: np.random.Generator) -> Person:
     openness=parts.openness.astype(np.float32),
     extras=parts.extras.astype(np.float32),
     strands=strands,
+    teeth=teeth.pyramid(arches),
     colours=paint.to_light(colours),
     wrinkles=0.35 + 0.5 * shape.old,
-    roughness=float(rng.uniform(0.35, 0.8)),
+    roughness=roughness,
   )
+
+
+def _lay_teeth(parts, rng):
+  """Lays the texture along the arches; the lower one bites behind the upper."""
+  arches = teeth.arches()
+  places, extras = parts.places.copy(), parts.extras.copy()
+  extras[arches.vertices, :2] = arches.places
+  # How far teeth come out of the lips, and how far they overlap in a bite.
+  places[arches.vertices, 1] -= np.clip(rng.normal(0.020, 0.012), -0.005, 0.05)
+  lower = arches.vertices[arches.lower]
+  places[lower] *= (0.96, 1.0, 1.0)
+  places[lower] += (0.0, np.clip(rng.normal(0.04, 0.012), 0.01, 0.06), -0.03)
+  inner = np.isin(parts.triangles, arches.inner).any(axis=1)
+  parts = dataclasses.replace(parts, places=places, extras=extras)
+  return parts.without(inner & (parts.materials == head.TEETH))
 
 
 def _settle_mouth(places):

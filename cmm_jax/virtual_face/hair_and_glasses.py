@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cmm_jax.virtual_face import head
 
@@ -44,6 +44,15 @@ class Parts:
       np.concatenate([self.extras, extras]).astype(np.float32),
     )
 
+  def without(self, unwanted: Bool[np.ndarray, " f"]) -> "Parts":
+    """These parts but for the marked triangles."""
+    return dataclasses.replace(
+      self,
+      triangles=self.triangles[~unwanted],
+      materials=self.materials[~unwanted],
+      texture_triangles=self.texture_triangles[~unwanted],
+    )
+
 
 def hair_cover(x, y, z, lower: float, softness: float = 0.10):
   """How much of each place of the head at rest hair covers, 0 to 1.
@@ -70,7 +79,7 @@ def add_hair(
   if style == "long":
     parts = _hang(parts, rng)
   else:
-    parts = _without(parts, parts.materials == head.LONG_HAIR)
+    parts = parts.without(parts.materials == head.LONG_HAIR)
   if style != "shaved":
     parts = _grow(parts, style, rng)
   return parts, strands
@@ -125,15 +134,6 @@ def _style(shape, rng):
             "curly": 0.3 + 4 * african}  # fmt: skip
   shares = np.array(list(odds.values()))
   return str(rng.choice(list(odds), p=shares / shares.sum()))
-
-
-def _without(parts, unwanted):
-  return dataclasses.replace(
-    parts,
-    triangles=parts.triangles[~unwanted],
-    materials=parts.materials[~unwanted],
-    texture_triangles=parts.texture_triangles[~unwanted],
-  )
 
 
 @functools.cache

@@ -76,6 +76,7 @@ def _place_map():
     np.full(skin.sum(), head.GUMS, np.int32),  # drawn whichever way they face
     flat,
     np.zeros((1, 1), np.float32),
+    np.zeros((2, 2, 1), np.float32),
     TEXTURE_SIZE,
   )
   corners = mesh.vertices[mesh.triangles[skin][owner]]  # [s, s, 3, 3]

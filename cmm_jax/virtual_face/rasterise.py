@@ -8,7 +8,7 @@ bytes out, on any thread.
 import numba
 import numpy as np
 
-from cmm_jax.virtual_face.head import HAIR, LASHES, LONG_HAIR, SKIN
+from cmm_jax.virtual_face.head import HAIR, LASHES, LONG_HAIR, SKIN, TEETH
 
 _DISTANCE = 12.0  # of the camera from the head, in decimetres
 
@@ -80,10 +80,11 @@ def normals_of(seen, triangles, materials, scale):
 
 
 @numba.njit(nogil=True, cache=True)
-def z_buffer(seen, triangles, materials, extras, strands, size):
+def z_buffer(seen, triangles, materials, extras, strands, teeth, size):
   """Which triangle each pixel sees, -1 for none, and where in it.
 
-  Hair is cut out by its strands; lashes let every other pixel through or more.
+  Hair is cut out by its strands, teeth by their outlines; lashes let every
+  other pixel through or more.
   """
   depth = np.full((size, size), np.float32(-1e9))
   owner = np.full((size, size), np.int32(-1))
@@ -120,6 +121,11 @@ def z_buffer(seen, triangles, materials, extras, strands, size):
           (x + y) % 2 or (extras[a, 0] == 0 and x % 2)
         ):
           continue
+        if material == TEETH:
+          column = u * extras[a, 0] + v * extras[b, 0] + w * extras[c, 0]
+          row = u * extras[a, 1] + v * extras[b, 1] + w * extras[c, 1]
+          if cover_at(teeth, column, row) < 0.5:
+            continue
         if material == HAIR or material == LONG_HAIR:
           cover = u * extras[a, 0] + v * extras[b, 0] + w * extras[c, 0]
           if cover < 1:
@@ -132,6 +138,21 @@ def z_buffer(seen, triangles, materials, extras, strands, size):
         inside[y, x, 0] = u
         inside[y, x, 1] = v
   return owner, inside
+
+
+@numba.njit(nogil=True, cache=True)
+def cover_at(texture, column, row):
+  """The last channel there, bilinear; the place is a share of the texture."""
+  rows, columns, channels = texture.shape
+  x = min(max(column * columns - 0.5, 0.0), columns - 1.001)
+  y = min(max(row * rows - 0.5, 0.0), rows - 1.001)
+  j, i = int(x), int(y)
+  along, down = x - j, y - i
+  last = channels - 1
+  upper = texture[i, j, last] * (1 - along) + texture[i, j + 1, last] * along
+  lower = texture[i + 1, j, last] * (1 - along)
+  lower += texture[i + 1, j + 1, last] * along
+  return upper * (1 - down) + lower * down
 
 
 @numba.njit(nogil=True, cache=True)

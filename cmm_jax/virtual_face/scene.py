@@ -8,13 +8,22 @@ from jaxtyping import Float, UInt8
 from cmm_jax import landmarks
 from cmm_jax.preprocess import align
 from cmm_jax.virtual_face import expression as expressions
-from cmm_jax.virtual_face import head, rasterise, shading
+from cmm_jax.virtual_face import head, rasterise, shading, teeth
 from cmm_jax.virtual_face.appearance import Person
 
 # Pictures are drawn a little less than twice as large as the frames, so that
 # `align` reduces exactly two to one, and with a margin for the head's turning.
 _OVERSAMPLING = 1.94
 _MARGIN = 1.12
+
+
+# Landmarks of the inner lips from the person's right to the left, and the
+# polynomial through five points.
+_INNER_LIPS = ([60, 61, 62, 63, 64], [60, 67, 66, 65, 64])
+_LIP_CURVE = (
+  np.vander(np.linspace(-1, 1, 33), 5)
+  @ np.linalg.inv(np.vander(np.linspace(-1, 1, 5)))
+).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,21 +165,23 @@ def draw_picture(
   normals = rasterise.normals_of(
     seen, person.triangles, person.materials, scale
   )
+  arches = person.teeth[teeth.level_for(float(scale))]
   owner, inside = rasterise.z_buffer(
     seen,
     person.triangles,
     person.materials,
     person.extras,
     person.strands,
+    arches,
     side,
   )
   image = shading.shade(
     owner, inside, normals, person.triangles, person.materials,
     person.texture_triangles, person.texture_places, person.texture,
-    person.openness, person.extras, person.strands, _look(gaze),
-    person.colours, _mouth_light(places), _wrinkles(person, weights),
-    scene.lights, scene.sky, scene.ground, np.float32(person.roughness),
-    scene.backdrop,
+    person.openness, person.extras, person.strands, arches,
+    _look(gaze), person.colours, seen, _lips(seen), scale,
+    _wrinkles(person, weights), scene.lights, scene.sky, scene.ground,
+    np.float32(person.roughness), scene.backdrop,
   )  # fmt: skip
   picture = shading.develop(
     image,
@@ -203,10 +214,23 @@ def _look(gaze):
   return np.array(direction, np.float32)
 
 
-def _mouth_light(places):
-  """How much light falls on the teeth: all of it from 6 millimetres on."""
-  upper, lower = places[head.load().landmarks[[62, 66]], 1]
-  return np.float32(np.clip(0.12 + (upper - lower - 0.01) / 0.06, 0.12, 1))
+def _lips(seen):
+  """The opening between the lips, at even steps from corner to corner.
+
+  Returns:
+    [n, 4]: column, row of the upper and of the lower lip's edge in pixels, and
+    the lips' distance towards the camera in decimetres.
+  """
+  points = seen[head.load().landmarks]
+  upper, lower = (_LIP_CURVE @ points[line] for line in _INNER_LIPS)
+  columns = np.linspace(upper[0, 0], upper[-1, 0], len(upper))
+  result = np.empty((len(columns), 4), np.float32)
+  result[:, 0] = columns
+  result[:, 1] = np.interp(columns, upper[:, 0], upper[:, 1])
+  result[:, 2] = np.interp(columns, lower[:, 0], lower[:, 1])
+  near = (upper[:, 2] + lower[:, 2]) / 2
+  result[:, 3] = np.interp(columns, upper[:, 0], near)
+  return result
 
 
 def _wrinkles(person, weights):

@@ -39,9 +39,9 @@ def front_scene():
   )
 
 
-def draw(**amounts):
+def draw(seed=0, size=SIZE, **amounts):
   frames, points = scene.draw_clip(
-    person(), still(**amounts), front_scene(), SIZE
+    person(seed), still(**amounts), front_scene(), size
   )
   return frames[0], points[0]
 
@@ -74,16 +74,58 @@ def test_a_smile_widens_and_lifts_the_mouth_of_every_head():
     assert moved[left, 1] > rest[left, 1] and moved[right, 1] > rest[right, 1]
 
 
-def test_an_open_mouth_shows_light_teeth_and_a_shut_one_none():
-  def brightest_between_lips(amount):
-    frame, points = draw(au12=0.8, opening=amount)
-    columns = points[61:64, 0].round().astype(int)
-    rows = slice(int(points[62, 1]) - 1, int(points[66, 1]) + 2)
-    return frame[rows, columns].max(axis=(0, 1))
+def teeth_of(seed, **amounts):
+  """A smile at 256 pixels: its frame, landmarks and the upper teeth's row."""
+  frame, points = draw(seed, 256, au12=0.8, **amounts)
+  upper, lower = points[62, 1], points[66, 1]
+  return frame.astype(int), points, int(upper + 0.4 * (lower - upper))
 
-  shut, opened = brightest_between_lips(0.0), brightest_between_lips(1.0)
-  assert opened.min() > 150  # in all three colours: not red, not dark
-  assert (opened[2] - shut[2]) > 40
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_open_mouth_shows_teeth_lighter_and_less_red_than_the_lips(seed):
+  frame, points, row = teeth_of(seed, opening=1.0)
+  first, last = points[[61, 63], 0].astype(int)
+  between = frame[row, first:last]
+  tooth = between[between.sum(axis=-1).argsort()][-len(between) // 4 :]
+  tooth = tooth.mean(axis=0)
+  outer, inner = points[[57, 66], 1]
+  lip = frame[int((outer + inner) / 2), first:last].mean(axis=0)
+  assert tooth.mean() > lip.mean() + 20
+  assert tooth[2] / tooth[0] > lip[2] / lip[0] + 0.1  # ivory, not pink
+  assert tooth[0] >= tooth[2]  # and not blue
+  assert tooth.max() < 245  # nor pure white
+
+
+def test_a_shut_mouth_shows_no_teeth():
+  frame, points = draw(au12=0.8)
+  between = frame[int(points[62:67:4, 1].mean()), int(points[62, 0])].astype(
+    int
+  )
+  assert between[0] > 1.3 * between[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_teeth_are_darker_towards_the_corners_of_the_mouth(seed):
+  frame, points, teeth_row = teeth_of(seed, opening=1.0)
+  gray = frame.mean(axis=-1)
+  (left, row), (right, other) = points[[60, 64]].astype(int)
+  middle = gray[teeth_row, left + 20 : right - 20].max()
+  for x, y in ((left + 4, row), (right - 4, other)):
+    assert gray[y - 2 : y + 3, x - 2 : x + 3].min() < 0.5 * middle
+
+
+def test_single_teeth_stand_apart():
+  frame, points, row = teeth_of(1, opening=1.0)
+  first, last = points[[49, 53], 0].astype(int)
+  line = frame[row - 2 : row + 2, first:last].mean(axis=(0, 2))
+  dips = (line[1:-1] < line[:-2]) & (line[1:-1] <= line[2:])
+  assert 5 <= dips.sum() <= 15
+
+
+def test_teeth_differ_from_person_to_person_but_not_from_clip_to_clip():
+  one, again, other = (person(seed).teeth[0] for seed in (0, 0, 1))
+  np.testing.assert_array_equal(one, again)
+  assert np.abs(one - other).mean() > 0.01
 
 
 def test_closing_the_eyes_brings_the_lids_together():

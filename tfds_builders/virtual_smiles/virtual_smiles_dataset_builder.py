@@ -31,8 +31,10 @@ class VirtualSmilesConfig(tfds.core.BuilderConfig):
 class Builder(face_clips.ClipBuilder):
   """One example per clip."""
 
-  VERSION = tfds.core.Version("1.1.0")
+  VERSION = tfds.core.Version("2.0.0")
   RELEASE_NOTES = {
+    "2.0.0": "Open mouths show single teeth, gums and shadows; only pixels "
+    "changed.",
     "1.1.0": "Says where the action units come from.",
     "1.0.0": "First release.",
   }
