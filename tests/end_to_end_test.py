@@ -20,7 +20,6 @@ from PIL import Image
 from cmm_jax import checkpoints, evaluate, generate, main, monitor
 from cmm_jax.evaluation import diversity, quality, samples
 from cmm_jax.evaluation.metrics import classifiers, regressors
-from cmm_jax.ops import conv4x4
 
 PHASES = (
   "vae",
@@ -255,30 +254,6 @@ def test_two_faces_give_the_conditional_sequence_and_the_modes(
   alone = generator(faces[1:], points[1:], ["spontaneous"])
   apart = smiles.frames[1].astype(int) - alone.frames[0]
   assert np.abs(apart).max() <= 1
-
-
-def test_weights_that_are_prepared_make_the_same_faces(
-  finished, generator, clips, monkeypatch
-):
-  face, points = clips[0]["frames"][:1], clips[0]["landmarks"][:1]
-  one = generator(face, points, ["posed"])
-  # The layers of a miniature are too narrow for it to pay.
-  monkeypatch.setattr(conv4x4, "_TILED_FROM_CHANNELS", 2)
-  nets, trained, *_ = generate.load(finished.workdir, "cmm_net")
-
-  prepared = nets.prepared(trained)
-  other = generate.Generator(finished.workdir)(face, points, ["posed"])
-
-  before, after = (t["translator"]["translator"] for t in (trained, prepared))
-  layers = set(after["prepared"])
-  assert {"down_1", "down_2", "up_3", "up_4"} <= layers
-  for name in before["params"]:  # a kernel gives way, a layer's bias does not
-    kept = set(after["params"].get(name, ()))
-    gone = {"kernel"} if name in layers else set()
-    assert kept == set(before["params"][name]) - gone
-  for name in ("drawings", "frames"):
-    apart = getattr(one, name).astype(int) - getattr(other, name)
-    assert np.abs(apart).max() <= 1
 
 
 def test_a_label_that_was_not_trained_is_refused(generator, clips):

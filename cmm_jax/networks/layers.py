@@ -1,10 +1,10 @@
-"""The blocks that the convolutional networks share.
+"""Layers that the convolutional networks share.
 
-Every convolution has size 4 (section 4.1). One that feeds a BatchNorm carries
-no bias, since the normalisation would take it away again.
+Every convolution has size 4 (section 4.1). A convolution before a BatchNorm
+has no bias, since the normalization would cancel it.
 
-A layer computes in the type of what it is given, float32 or bfloat16; weights
-and statistics are float32 always.
+Layers compute in the dtype of their input, float32 or bfloat16; parameters and
+running statistics are always float32.
 """
 
 import flax.linen as nn
@@ -14,28 +14,26 @@ from jaxtyping import Array, Float
 
 from cmm_jax.ops import conv4x4
 
-# The collection of weights that were prepared for use, in place of kernels.
-PREPARED = "prepared"
+LEAK = 0.2  # negative slope of LeakyReLU (ours, after pix2pix and DCGAN)
 
-LEAK = 0.2  # slope of LeakyReLU below zero (ours; pix2pix and DCGAN)
-
-# Weights start at a deviation of 0.02 in DCGAN and pix2pix; scaled by the
-# number of inputs instead, narrow and wide networks start alike (ours).
+# DCGAN and pix2pix start at a standard deviation of 0.02. Scaled by fan-in
+# instead, narrow and wide networks start alike (ours).
 _kernel_init = nn.initializers.variance_scaling(
   2.0 / (1 + LEAK**2), "fan_in", "normal"
 )
 
 
 def leaky_relu(x: Array) -> Array:
-  """LeakyReLU with this project's slope."""
+  """LeakyReLU with the negative slope `LEAK`."""
   return nn.leaky_relu(x, LEAK)
 
 
 class BatchNorm(nn.Module):
   """BatchNorm over the global batch.
 
-  `axis_name` is the mapped axis over which the batch is split, if any; it is
-  not looked at when the running statistics are used.
+  Attributes:
+    axis_name: the mapped axis along which the batch is split, if any; unused
+      with the running statistics, that is, unless `train`.
   """
 
   axis_name: str | None = None
@@ -46,7 +44,7 @@ class BatchNorm(nn.Module):
   ) -> Float[Array, "b *extent c"]:
     return nn.BatchNorm(
       use_running_average=not train,
-      momentum=0.9,  # as PyTorch's default of 0.1, counted the other way round
+      momentum=0.9,  # PyTorch's default: its 0.1 is one minus Flax's
       epsilon=1e-5,
       dtype=x.dtype,
       axis_name=self.axis_name if train else None,
@@ -64,18 +62,19 @@ class Downsample(nn.Module):
   def __call__(
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h//2 w//2 {self.features}"]:
-    b, h, w, c = x.shape
-    shape = (4, 4, c, self.features)
-    extent = b, h // 2, w // 2
-    kernel = _kernel(self, x.dtype, extent, _kernel_init, shape)
-    x = conv4x4.shrink(x, kernel)
-    return _with_bias(self, x) if self.use_bias else x
+    shape = (4, 4, x.shape[-1], self.features)
+    kernel = self.param("kernel", _kernel_init, shape)
+    x = conv4x4.conv(x, kernel.astype(x.dtype))
+    return _add_bias(self, x) if self.use_bias else x
 
 
 class Upsample(nn.Module):
-  """The transposed Conv(4,2,1): doubles height and width.
+  """Transposed Conv(4,2,1): doubles height and width.
 
-  Its first weights are scaled by `gain`.
+  Attributes:
+    features: number of output channels.
+    use_bias: whether to add a bias.
+    gain: factor on the initial kernel.
   """
 
   features: int
@@ -86,15 +85,14 @@ class Upsample(nn.Module):
   def __call__(
     self, x: Float[Array, "b h w c"]
   ) -> Float[Array, "b h*2 w*2 {self.features}"]:
-    *extent, o = x.shape
-    shape = (4, 4, self.features, o)
-    kernel = _kernel(self, x.dtype, extent, _grow_init, shape, self.gain)
-    x = conv4x4.grow(x, kernel)
-    return _with_bias(self, x) if self.use_bias else x
+    shape = (4, 4, self.features, x.shape[-1])
+    kernel = self.param("kernel", _transposed_init, shape, self.gain)
+    x = conv4x4.conv_transpose(x, kernel.astype(x.dtype))
+    return _add_bias(self, x) if self.use_bias else x
 
 
 class DownsampleVideo(nn.Module):
-  """`Downsample` in time too: halves the frames' number, height and width."""
+  """`Downsample` in time too: halves the number of frames as well."""
 
   features: int
   use_bias: bool = True
@@ -105,12 +103,12 @@ class DownsampleVideo(nn.Module):
   ) -> Float[Array, "b t//2 h//2 w//2 {self.features}"]:
     shape = (4, 4, 4, x.shape[-1], self.features)
     kernel = self.param("kernel", _kernel_init, shape)
-    x = conv4x4.shrink_video(x, kernel.astype(x.dtype))
-    return _with_bias(self, x) if self.use_bias else x
+    x = conv4x4.conv(x, kernel.astype(x.dtype))
+    return _add_bias(self, x) if self.use_bias else x
 
 
 class UpsampleVideo(nn.Module):
-  """`Upsample` in time too: doubles the frames' number, height and width."""
+  """`Upsample` in time too: doubles the number of frames as well."""
 
   features: int
   use_bias: bool = True
@@ -121,13 +119,13 @@ class UpsampleVideo(nn.Module):
     self, x: Float[Array, "b t h w c"]
   ) -> Float[Array, "b t*2 h*2 w*2 {self.features}"]:
     shape = (4, 4, 4, self.features, x.shape[-1])
-    kernel = self.param("kernel", _grow_init, shape, self.gain)
-    x = conv4x4.grow_video(x, kernel.astype(x.dtype))
-    return _with_bias(self, x) if self.use_bias else x
+    kernel = self.param("kernel", _transposed_init, shape, self.gain)
+    x = conv4x4.conv_transpose(x, kernel.astype(x.dtype))
+    return _add_bias(self, x) if self.use_bias else x
 
 
 class DenseHead(nn.Module):
-  """A convolution over its whole map: one vector, as a dense layer gives it."""
+  """A convolution over the whole feature map to a vector, as a dense layer."""
 
   features: int
 
@@ -142,7 +140,7 @@ class DenseHead(nn.Module):
 
 
 class DenseStem(nn.Module):
-  """The transposed Conv(4,1,0) on a 1x1 map, as a dense layer gives it."""
+  """Transposed Conv(4,1,0) on a 1x1 feature map, as a dense layer."""
 
   features: int
 
@@ -161,10 +159,12 @@ class DenseStem(nn.Module):
 
 
 def pyramid(image_size: int, width: int, levels: int) -> tuple[int, ...]:
-  """Channels of `levels` halving layers: the width doubles up to eightfold.
+  """Channels of each of `levels` downsampling layers.
+
+  The first has `width`; each next one twice as many, up to eight times.
 
   Raises:
-    ValueError: the image cannot be halved that often.
+    ValueError: the image cannot be halved `levels` times.
   """
   if image_size % 2**levels:
     raise ValueError(
@@ -175,10 +175,10 @@ def pyramid(image_size: int, width: int, levels: int) -> tuple[int, ...]:
 
 
 def levels_down_to(image_size: int, side: int) -> int:
-  """How often an image is halved until its side is `side` pixels.
+  """Number of times an image is halved until it is `side` pixels wide.
 
   Raises:
-    ValueError: halving does not lead there.
+    ValueError: halving does not end at `side`.
   """
   levels = (image_size // side).bit_length() - 1
   if levels < 1 or side * 2**levels != image_size:
@@ -189,29 +189,16 @@ def levels_down_to(image_size: int, side: int) -> int:
   return levels
 
 
-def _kernel(module, dtype, extent, init, *args):
-  """The layer's weights, prepared if that was done before.
+def _transposed_init(key, shape, gain):
+  """`_kernel_init` for [*size out in].
 
-  Does it where the collection of such weights may be written to.
+  Of the 4 taps along an axis only 2 reach a given output pixel.
   """
-  if module.has_variable(PREPARED, "kernel"):
-    return module.get_variable(PREPARED, "kernel")
-  kernel = module.param("kernel", init, *args).astype(dtype)
-  if module.is_mutable_collection(PREPARED) and not module.is_initializing():
-    prepared = conv4x4.prepared(kernel, tuple(extent))
-    if prepared is not None:
-      module.put_variable(PREPARED, "kernel", prepared)
-  return kernel
+  *size, features, inputs = shape
+  kernel = _kernel_init(key, (*size, inputs, features), jnp.float32)
+  return 2 ** (len(size) / 2) * gain * kernel.swapaxes(-2, -1)
 
 
-def _grow_init(key, shape, gain):
-  """`_kernel_init` for [4, 4, out, in], where 4 of 16 weights meet a pixel, or
-  for [4, 4, 4, out, in], where 8 of 64 do."""
-  *extent, features, inputs = shape
-  kernel = _kernel_init(key, (*extent, inputs, features), jnp.float32)
-  return 2 ** (len(extent) / 2) * gain * kernel.swapaxes(-2, -1)
-
-
-def _with_bias(module: nn.Module, x: jax.Array) -> jax.Array:
+def _add_bias(module: nn.Module, x: jax.Array) -> jax.Array:
   bias = module.param("bias", nn.initializers.zeros_init(), (x.shape[-1],))
   return x + jnp.broadcast_to(bias.astype(x.dtype), x.shape)

@@ -302,12 +302,12 @@ def test_an_lstms_operations_are_those_of_all_frames():
 def test_xla_counts_as_many_operations_in_a_layer(transposed):
   kernel = jnp.zeros((4, 4, 3, 5))
   if transposed:
-    layer, form = layers.Upsample(3), conv4x4.grow
+    layer, form = layers.Upsample(3), conv4x4.conv_transpose
     images = jnp.zeros((2, 4, 4, 5))
   else:
-    layer, form = layers.Downsample(5), conv4x4.shrink
+    layer, form = layers.Downsample(5), conv4x4.conv
     images = jnp.zeros((2, 8, 8, 3))
-  plain = jax.jit(lambda x: form(x, kernel, "plain"))
+  plain = jax.jit(lambda x: form(x, kernel, "xla"))
 
   wanted = plain.lower(images).cost_analysis()["flops"]
 
@@ -315,7 +315,7 @@ def test_xla_counts_as_many_operations_in_a_layer(transposed):
 
 
 def test_a_whole_network_is_counted_as_xla_counts_it(monkeypatch):
-  monkeypatch.setenv(conv4x4.SETTING, "plain")
+  monkeypatch.setenv(conv4x4.ENVIRONMENT_VARIABLE, "xla")
   judge, face = translator.Discriminator(64), jnp.zeros((1, 64, 64, 3))
   weights = jax.eval_shape(judge.init, jax.random.key(0), face, face)
 

@@ -10,7 +10,6 @@ from benchmarks.tpu_programs import Chip
 from benchmarks.works import Work
 from cmm_jax import runtime
 from cmm_jax.models import registry
-from cmm_jax.ops import conv4x4
 
 _SIZES = {
   "data.image_size": 32,
@@ -113,12 +112,7 @@ def test_a_steps_collectives_hold_every_gradient(mesh):
   assert size < found["all-reduce"]["bytes"] < 1.5 * size
 
 
-def test_generation_splits_its_photos_and_keeps_its_weights_whole(
-  mesh, monkeypatch
-):
-  # Wide enough that a CPU would prepare its weights, which a TPU must not get.
-  monkeypatch.setattr(conv4x4, "_TILED_FROM_CHANNELS", 2)
-  monkeypatch.setattr(conv4x4, "_TILES_FROM", 1)
+def test_generation_splits_its_photos_and_keeps_its_weights_whole(mesh):
   work = Work("", "generate", clips=4, frames=4, sizes=_SIZES)
 
   program, arguments = tpu_programs.traceable(work, mesh)
@@ -126,7 +120,6 @@ def test_generation_splits_its_photos_and_keeps_its_weights_whole(
 
   trained, photos = arguments
   weights = jax.tree.leaves(trained)
-  assert "prepared" not in trained["translator"]["translator"]
   assert {x.sharding.spec for x in weights} == {PartitionSpec()}
   specs = {x.sharding.spec for x in photos.values()}
   assert specs == {PartitionSpec(registry.AXIS)}
