@@ -23,8 +23,7 @@ _NUM_CHANNELS = 5  # of the skin's texture: red, green, blue, crow, fold
 # How far light creeps round into the shade, for red, green and blue: skin
 # scatters red the furthest. Hair and teeth take the green one.
 _WRAP = np.array([0.42, 0.28, 0.20], np.float32)
-# The mesh's lips hang before the teeth by this much, in decimetres; in life they
-# lie on them.
+# Decimetres that the mesh's lips hang before the teeth; in life they touch.
 _LIPS_AWAY = np.float32(0.07)
 _FLESH = np.array([0.85, 0.36, 0.29], np.float32)  # what the mouth reflects
 
