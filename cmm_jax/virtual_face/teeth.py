@@ -51,7 +51,7 @@ _PINK = np.array([0.74, 0.44, 0.43])
 # Linear factors on the enamel: yellower towards the root and in canines, greyer
 # at the translucent edge.
 _NECK = (0.83, 0.72, 0.53)
-_EDGE = (0.79, 0.85, 0.94)
+_EDGE = (0.85, 0.885, 0.94)
 _CANINE = np.array([0.935, 0.885, 0.79])
 _MOLAR = np.array([0.935, 0.905, 0.855])
 _GAP = (0.018, 0.0034, 0.002)  # linear
@@ -166,7 +166,7 @@ def _paint_arch(crowns, style, rng):
   tall = np.interp(np.abs(along), ends, style.length * crowns[:, 1])
   tall = tall.astype(np.float32)
   layers[5] = _step(height - 0.15 * tall, 0.004)
-  gum = _step(height - 0.44 * tall, 0.006)
+  gum = _step(height - 0.48 * tall, 0.008)
   deep = 1 - 0.25 * np.clip((height - 0.11) / 0.08, 0, 1)
   blotches = 1 + 0.05 * np.sin(31 * along + rng.uniform(0, 6))
   for channel in range(3):
