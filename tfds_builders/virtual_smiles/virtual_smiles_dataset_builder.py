@@ -48,14 +48,19 @@ class Builder(face_clips.ClipBuilder):
       posed=180,
       spontaneous=180,
     ),
-    VirtualSmilesConfig(
-      name="full",
-      description="400 identities and 1240 clips, as many as UvA-NEMO has.",
-      train=320,
-      validation=20,
-      test=60,
-      posed=643,
-      spontaneous=597,
+    *(
+      VirtualSmilesConfig(
+        name=name,
+        description="400 identities and 1240 clips, as many as UvA-NEMO has, "
+        f"of {size}x{size} pixels.",
+        train=320,
+        validation=20,
+        test=60,
+        posed=643,
+        spontaneous=597,
+        size=size,
+      )
+      for name, size in (("full", 64), ("full_128", 128))
     ),
   ]
 
