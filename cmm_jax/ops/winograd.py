@@ -168,9 +168,10 @@ def _combine(matrix, parts):
 
 
 def _unstack(x, axis):
-  # `lax.split` transposes to one concatenation; indexing to a sum of paddings.
-  parts = lax.split(x, [1] * x.shape[axis], axis)
-  return [lax.squeeze(part, [axis]) for part in parts]
+  # Written so that its transpose is one concatenation along the first axis:
+  # that of indexing is a sum of paddings, that along an inner axis is slow.
+  x = jnp.moveaxis(x, axis, 0)
+  return [lax.squeeze(part, [0]) for part in lax.split(x, [1] * len(x), 0)]
 
 
 def _shift(x, axis, by):
@@ -187,35 +188,34 @@ def _transform_images(images, tile):
   """B^T d B: [b 2h 2w c] -> [n tiles 4c]."""
   b, height, width, c = images.shape
   down, across = height // (2 * tile), width // (2 * tile)
-  rows = images.reshape(b, down, 2 * tile, width * c)
-  rows = _stack_pairs(transform_input_1d(rows, axis=1), 2)
-  rows = rows.reshape(tile + 1, b, down, 2, across, 2 * tile, c)
-  both = _stack_pairs(transform_input_1d(rows, axis=4), 5)
-  # n' n b down 2 across 2 c, for columns and for rows
-  both = both.transpose(1, 0, 2, 3, 5, 4, 6, 7)
-  return both.reshape((tile + 1) ** 2, -1, 4 * c)
+  columns = images.reshape(b * height, across, 2 * tile, c)
+  columns = _stack_pairs(transform_input_1d(columns, axis=1))
+  rows = columns.reshape(tile + 1, b, down, 2 * tile, across, 2 * c)
+  rows = _stack_pairs(transform_input_1d(rows, axis=2))
+  return rows.reshape((tile + 1) ** 2, -1, 4 * c)
 
 
-def _stack_pairs(odd_and_even, axis):
+def _stack_pairs(odd_and_even):
+  """Odd and even pixels of T + 1 products side by side as channels."""
   pairs = zip(*odd_and_even, strict=True)
-  return jnp.stack([jnp.stack(pair, axis) for pair in pairs])
+  return jnp.stack([jnp.stack(pair, -2) for pair in pairs])
 
 
 def _transform_kernel(kernel, tile):
   """G g G^T: [4 4 c o] -> [n 4c o]."""
   c, o = kernel.shape[2:]
   blocks = kernel.reshape(2, 2, 2, 2, c, o).transpose(0, 2, 1, 3, 4, 5)
-  rows = transform_kernel_1d(_unstack(blocks.reshape(2, 2, 4 * c, o), 0), tile)
-  both = [transform_kernel_1d(_unstack(row, 0), tile) for row in rows]
-  both = jnp.stack([jnp.stack(row) for row in both])
-  return both.reshape((tile + 1) ** 2, 4 * c, o)
+  blocks = blocks.reshape(2, 2, 4 * c, o)
+  rows = jnp.stack(transform_kernel_1d(_unstack(blocks, 0), tile))
+  columns = jnp.stack(transform_kernel_1d(_unstack(rows, 1), tile), 1)
+  return columns.reshape((tile + 1) ** 2, 4 * c, o)
 
 
 def _inverse_transform(products, shape, tile):
   """A^T m A: [n tiles o] -> [b h w o]."""
   b, h, w = shape
   products = products.reshape(tile + 1, tile + 1, b, h // tile, w // tile, -1)
-  rows = inverse_transform_1d(_unstack(products, 0), tile)
-  both = [inverse_transform_1d(_unstack(row, 0), tile) for row in rows]
-  both = jnp.stack([jnp.stack(row, 3) for row in both], 2)
-  return both.reshape(b, h, w, -1)
+  columns = inverse_transform_1d(_unstack(products, 1), tile)
+  columns = jnp.stack(columns, 4)  # [n b down across T o]
+  rows = inverse_transform_1d(_unstack(columns, 0), tile)
+  return jnp.stack(rows, 2).reshape(b, h, w, -1)
