@@ -14,6 +14,7 @@ PACKAGE = ROOT / "cmm_jax"
 # Data flows one way: a module imports only from lines above its own, or from
 # its own folder.
 ORDER = (
+  ("atomic", "package_files"),
   ("landmarks", "runtime", "video"),
   ("preprocess", "data"),
   ("virtual_face",),

@@ -1,4 +1,4 @@
-"""Writing videos and sheets."""
+"""Writing MP4s, GIFs and contact sheets."""
 
 import os
 
@@ -13,17 +13,17 @@ from cmm_jax.preprocess import decode
 
 
 def moving(num_frames=8, height=48, width=64):
-  """Soft colours that change with place and time."""
+  """Smooth colors that change with position and time."""
   t, y, x = np.mgrid[:num_frames, :height, :width]
-  colours = [60 + 2 * x, 50 + 3 * y, 90 + 8 * t + x]
-  return np.stack(colours, axis=-1).clip(0, 255).astype(np.uint8)
+  colors = [60 + 2 * x, 50 + 3 * y, 90 + 8 * t + x]
+  return np.stack(colors, axis=-1).clip(0, 255).astype(np.uint8)
 
 
 def difference(a, b):
   return np.abs(a.astype(float) - b.astype(float)).mean()
 
 
-def test_an_mp4_comes_back_as_it_was_written(tmp_path):
+def test_an_mp4_decodes_to_the_frames_it_was_written_from(tmp_path):
   frames = moving()
 
   video.write_mp4(tmp_path / "smile.mp4", frames, 25)
@@ -34,17 +34,17 @@ def test_an_mp4_comes_back_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "colour", ["red", "green", "blue", "white", "black", "orange"]
+  "color", ["red", "green", "blue", "white", "black", "orange"]
 )
-def test_an_mp4_keeps_its_colours(tmp_path, colour):
-  picture = np.asarray(Image.new("RGB", (32, 32), colour))
+def test_an_mp4_preserves_colors(tmp_path, color):
+  image = np.asarray(Image.new("RGB", (32, 32), color))
 
-  video.write_mp4(tmp_path / "smile.mp4", np.stack([picture] * 3), 25)
+  video.write_mp4(tmp_path / "smile.mp4", np.stack([image] * 3), 25)
 
-  assert difference(decode.read(tmp_path / "smile.mp4"), picture[None]) < 4
+  assert difference(decode.read(tmp_path / "smile.mp4"), image[None]) < 4
 
 
-def test_an_mp4_is_what_browsers_play(tmp_path):
+def test_an_mp4_has_the_format_that_browsers_play(tmp_path):
   av = pytest.importorskip("av")
   path = tmp_path / "smile.mp4"
   video.write_mp4(path, moving(), 29.97)
@@ -65,7 +65,7 @@ def test_an_mp4_is_what_browsers_play(tmp_path):
   width=st.integers(1, 35),
 )
 @hypothesis.settings(max_examples=12, deadline=None)
-def test_an_odd_side_gains_a_pixel_in_an_mp4(
+def test_an_odd_side_of_an_mp4_is_padded_by_one_pixel(
   tmp_path_factory, num_frames, height, width
 ):
   path = tmp_path_factory.mktemp("odd") / "smile.mp4"
@@ -83,7 +83,7 @@ def test_an_odd_side_gains_a_pixel_in_an_mp4(
   assert difference(read, np.uint8(120)) < 3
 
 
-def test_a_gif_comes_back_as_it_was_written(tmp_path):
+def test_a_gif_decodes_to_the_frames_it_was_written_from(tmp_path):
   frames = moving()
 
   video.write_gif(tmp_path / "smile.gif", frames, 25)
@@ -96,7 +96,9 @@ def test_a_gif_comes_back_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
   ("rate", "hundredths"), [(25, 32), (30, 27), (12.5, 64), (50, 16), (60, 16)]
 )
-def test_a_gif_loops_and_takes_as_long_as_the_video(tmp_path, rate, hundredths):
+def test_a_gif_loops_and_has_the_duration_of_the_video(
+  tmp_path, rate, hundredths
+):
   path = tmp_path / "smile.gif"
 
   video.write_gif(path, moving(8), rate)  # 8 frames at 30 a second: 26.7
@@ -111,7 +113,7 @@ def test_a_gif_loops_and_takes_as_long_as_the_video(tmp_path, rate, hundredths):
   assert min(durations) >= 20
 
 
-def test_still_parts_of_a_gif_stay_still(tmp_path):
+def test_static_regions_of_a_gif_are_static(tmp_path):
   frames = moving()
   frames[:, :, :20] = moving(1)[:, :, :20]
 
@@ -122,7 +124,7 @@ def test_still_parts_of_a_gif_stay_still(tmp_path):
 
 
 @pytest.mark.parametrize("write", [video.write_mp4, video.write_gif])
-def test_frames_that_are_no_video_are_refused(tmp_path, write):
+def test_invalid_frames_and_rates_are_rejected(tmp_path, write):
   for frames in (
     np.zeros((4, 8, 8), np.uint8),
     np.zeros((4, 8, 8, 1), np.uint8),
@@ -132,16 +134,16 @@ def test_frames_that_are_no_video_are_refused(tmp_path, write):
     with pytest.raises(ValueError, match=r"uint8"):
       write(tmp_path / "smile.bin", frames, 25)
   for rate in (0, -1, float("nan"), float("inf")):
-    with pytest.raises(ValueError, match=r"above 0"):
+    with pytest.raises(ValueError, match=r"positive number"):
       write(tmp_path / "smile.bin", moving(), rate)
   assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("write", [video.write_mp4, video.write_gif])
-def test_a_full_disk_leaves_the_older_file(tmp_path, write):
+def test_a_full_disk_keeps_the_previous_file(tmp_path, write):
   resource = pytest.importorskip("resource")
   path = tmp_path / "smile.bin"
-  path.write_bytes(b"older")
+  path.write_bytes(b"previous")
   noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
   soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
@@ -151,11 +153,11 @@ def test_a_full_disk_leaves_the_older_file(tmp_path, write):
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-  assert path.read_bytes() == b"older"
+  assert path.read_bytes() == b"previous"
   assert os.listdir(tmp_path) == ["smile.bin"]
 
 
-def test_a_missing_folder_is_made_and_a_folder_is_not_overwritten(tmp_path):
+def test_a_missing_folder_is_created_and_a_folder_is_not_overwritten(tmp_path):
   video.write_gif(tmp_path / "new" / "one" / "smile.gif", moving(2), 25)
 
   assert os.listdir(tmp_path / "new" / "one") == ["smile.gif"]
@@ -163,35 +165,24 @@ def test_a_missing_folder_is_made_and_a_folder_is_not_overwritten(tmp_path):
     video.write_gif(tmp_path / "new", moving(2), 25)
 
 
-@pytest.mark.parametrize("smooth", [True, False])
-def test_enlarged_frames_look_the_same_from_afar(smooth):
+def test_upscaled_frames_average_to_the_frames():
   frames = moving()
 
-  large = video.upscale(frames, 4, smooth=smooth)
+  large = video.upscale(frames, 4)
 
   assert large.shape == (8, 192, 256, 3)
   back = large.reshape(8, 48, 4, 64, 4, 3).mean(axis=(2, 4))
   assert difference(back, frames) < 1
 
 
-def test_without_smoothing_every_pixel_becomes_a_square():
-  frames = moving(2)
-
-  large = video.upscale(frames, 3, smooth=False)
-
-  np.testing.assert_array_equal(
-    large, frames.repeat(3, axis=1).repeat(3, axis=2)
-  )
-
-
 @pytest.mark.parametrize("factor", [0, -2, 1.5])
-def test_frames_are_enlarged_by_whole_numbers_only(factor):
+def test_frames_are_upscaled_by_whole_numbers_only(factor):
   with pytest.raises(ValueError, match=r"whole number"):
     video.upscale(moving(), factor)
 
 
-def test_a_sheet_shows_the_first_and_last_frame_and_those_between():
-  # Frame i is grey of value 10 * i; of 9 frames, 5 columns show every second.
+def test_a_contact_sheet_shows_evenly_spaced_frames_from_first_to_last():
+  # Frame i is gray, 10 * i; of 9 frames, 5 columns show every second one.
   frames = np.zeros((9, 20, 30, 3), np.uint8)
   frames += 10 * np.arange(9, dtype=np.uint8)[:, None, None, None]
 
@@ -201,7 +192,7 @@ def test_a_sheet_shows_the_first_and_last_frame_and_those_between():
   np.testing.assert_array_equal(sheet[10, 15::32, 0], [0, 20, 40, 60, 80])
 
 
-def test_a_sheet_has_a_row_and_a_caption_for_each_video():
+def test_a_contact_sheet_has_a_row_and_a_caption_per_video():
   black = np.zeros((8, 32, 32, 3), np.uint8)
   rows = [("the truth", black), ("mode 1\nof 3", black[:2])]
 
@@ -213,15 +204,15 @@ def test_a_sheet_has_a_row_and_a_caption_for_each_video():
   for start in (0, 66):
     row = sheet[start : start + 64]
     text = (row[:, :left] < 128).any(axis=(1, 2)).nonzero()[0]
-    assert len(text) and abs((text[0] + text[-1]) / 2 - 32) < 6  # centred
+    assert len(text) and abs((text[0] + text[-1]) / 2 - 32) < 6  # centered
   assert sheet[:64, left : left + 64].max() == 0
-  # The second video has two frames: two cells stay white.
+  # The second video has two frames: two cells remain white.
   assert sheet[66:, left + 2 * 66 :].min() == 255
-  # A caption does not reach the pictures.
+  # Captions do not reach the frames.
   assert sheet[:, left - 4 : left].min() == 255
 
 
-def test_a_sheet_of_nothing_or_of_different_sizes_is_refused():
+def test_a_contact_sheet_without_rows_or_of_several_sizes_is_rejected():
   with pytest.raises(ValueError, match=r"0 rows"):
     video.contact_sheet([])
   with pytest.raises(ValueError, match=r"one size"):
