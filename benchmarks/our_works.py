@@ -107,8 +107,8 @@ def write_exchange(file: str, networks: dict[str, Any]) -> None:
   np.savez(
     file,
     **{
-      "pieces/long": landmarks.LONG_PIECES,
-      "pieces/short": landmarks.SHORT_PIECES,
+      "pieces/long": landmarks.JAW_EDGES,
+      "pieces/short": landmarks.OTHER_EDGES,
     },
     **traverse_util.flatten_dict(networks, sep="/"),
   )
@@ -133,7 +133,7 @@ def generation(work: Work, networks: dict[str, Any]) -> Callable[[], Any]:
   """What makes the smiles of the work's photos."""
   trained, inputs = inputs_of_generation(work, networks)
   nets = architecture(work)
-  trained, made = nets.prepared(trained), generate.compiled(nets)
+  trained, made = trained, generate.compiled(nets)
   return lambda: jax.device_get(made(trained, inputs))
 
 

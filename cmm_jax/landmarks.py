@@ -1,7 +1,8 @@
-"""The 68 facial landmarks: their groups, their mirror image, their drawing.
+"""The 68 facial landmarks: groups, mirroring, distances, landmark images.
 
-The numbering is that of Multi-PIE and 300-W, as dlib and OpenFace give it, with
-x to the right and y downwards in pixels; left and right are the picture's.
+The numbering is that of Multi-PIE and 300-W, which dlib and OpenFace share.
+Coordinates are (x, y) in pixels, x to the right and y down. "Left" and "right"
+in names are the person's.
 """
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float
 NUM_POINTS = 68
 
 JAW = range(0, 17)
-RIGHT_BROW = range(17, 22)  # the person's right, on the picture's left
+RIGHT_BROW = range(17, 22)  # on the left of the image
 LEFT_BROW = range(22, 27)
 NOSE_BRIDGE = range(27, 31)
 NOSE_BASE = range(31, 36)
@@ -23,14 +24,15 @@ INNER_LIPS = range(60, 68)
 
 EYES = (*RIGHT_EYE, *LEFT_EYE)
 MOUTH = (*OUTER_LIPS, *INNER_LIPS)
-EYE_CORNERS = (36, 39, 42, 45)  # still while the eyes close
+EYE_CORNERS = (36, 39, 42, 45)  # these do not move when the eyes close
+OUTER_EYE_CORNERS = (36, 45)
 MOUTH_CORNERS = (48, 54)
 INNER_MOUTH_CORNERS = (60, 64)
 
-OPEN_LINES = (JAW, RIGHT_BROW, LEFT_BROW, NOSE_BRIDGE, NOSE_BASE)
-CLOSED_LINES = (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, INNER_LIPS)
+OPEN_CONTOURS = (JAW, RIGHT_BROW, LEFT_BROW, NOSE_BRIDGE, NOSE_BASE)
+CLOSED_CONTOURS = (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, INNER_LIPS)
 
-# MIRROR[i] is the point that point i becomes in a mirrored picture.
+# MIRROR[i] is the index that point i has in a mirrored image.
 MIRROR = np.array(
   [
     *reversed(JAW),
@@ -46,76 +48,103 @@ MIRROR = np.array(
 )
 
 
-def _pieces(*lines):
-  """The ends of the lines' pieces, as two arrays of point numbers."""
-  pieces = []
-  for line in lines:
-    ends = [*line[1:], line[0]] if line in CLOSED_LINES else line[1:]
-    pieces += zip(line, ends, strict=False)
-  return np.array(pieces).T
+def _edges(*contours):
+  """The edges of contours as two arrays of point indices, [2 n]."""
+  edges = []
+  for contour in contours:
+    closed = contour in CLOSED_CONTOURS
+    ends = [*contour[1:], contour[0]] if closed else contour[1:]
+    edges += zip(contour, ends, strict=False)
+  return np.array(edges).T
 
 
-# Between which points `draw` draws, [2 n].
-# The jaw's pieces span up to an eighth of the frame, others half of that.
-LONG_PIECES = _pieces(JAW)
-SHORT_PIECES = _pieces(*OPEN_LINES[1:], *CLOSED_LINES)
+# The edges of a landmark image, [2 n]. Those of the jaw are up to an eighth of
+# the image long, the others half of that.
+JAW_EDGES = _edges(JAW)
+OTHER_EDGES = _edges(*OPEN_CONTOURS[1:], *CLOSED_CONTOURS)
 
 
 def mirror(
   points: Float[np.ndarray, "*any 68 2"], width: int
 ) -> Float[np.ndarray, "*any 68 2"]:
-  """The points of the mirrored picture, `width` pixels wide."""
+  """The landmarks of the horizontally mirrored image, `width` pixels wide."""
   mirrored = points[..., MIRROR, :].copy()
   mirrored[..., 0] = width - 1 - mirrored[..., 0]
   return mirrored
 
 
+def eyes_and_mouth(
+  points: Float[np.ndarray, "*any 68 d"],
+) -> tuple[Float[np.ndarray, "*any d"], Float[np.ndarray, "*any d"]]:
+  """The centers of the eyes and of the mouth, from their corners.
+
+  Args:
+    points: landmarks in two or three dimensions.
+  """
+  return (
+    points[..., EYE_CORNERS, :].mean(axis=-2),
+    points[..., MOUTH_CORNERS, :].mean(axis=-2),
+  )
+
+
+def interocular_distance(
+  points: Float[np.ndarray, "*any 68 2"],
+) -> Float[np.ndarray, "*any"]:
+  """The distance between the outer eye corners, in the unit of the points."""
+  right, left = OUTER_EYE_CORNERS
+  return np.linalg.norm(points[..., right, :] - points[..., left, :], axis=-1)
+
+
 def draw(
   points: Float[Array, "*any 68 2"], size: int
 ) -> Float[Array, "*any {size} {size}"]:
-  """Draws landmark images: white lines of one pixel on black, grey edges.
+  """Draws landmark images: anti-aliased white lines, one pixel wide, on black.
 
-  The lines run along the jaw, the brows and the nose and around the eyes and
-  lips (ours: the paper says only that binary images are made, section 4.1).
-  Grey edges show movements of less than a pixel, which a smile is full of.
+  Lines follow the jaw, the brows and the nose and surround the eyes and the
+  lips (ours: the paper only says that the images are binary, section 4.1).
+  Anti-aliasing preserves movements of less than a pixel, of which a smile has
+  many.
 
-  Each line is a row of dots that share their light among the four pixels around
-  them, so that one which falls between two rows greys both. A dot's light is an
-  outer product, rows by columns, so all dots of an image are one matrix
-  product: it runs within the training step, on whatever device that is.
+  Every edge is sampled at evenly spaced points, each of which is splatted
+  bilinearly onto its four nearest pixels. The splat of a point is an outer
+  product of a row and a column weight, so a whole image is one matrix product
+  that runs inside the training step on any device.
 
   Args:
-    points: x and y in pixels of the image, (0, 0) the centre of the first one;
-      what lies outside of the image is not drawn.
+    points: landmarks in pixels of the image; (0, 0) is the center of the first
+      pixel. Parts outside the image are not drawn.
     size: height and width of the image in pixels.
 
   Returns:
     Images in [0, 1].
   """
   points = jnp.asarray(points, jnp.float32)
-  places, light = [], []
-  # About two dots to a pixel, so that a line is evenly bright.
-  for (starts, ends), dots in (
-    (LONG_PIECES, max(2, size // 4)),
-    (SHORT_PIECES, max(2, size // 8)),
+  samples, brightness = [], []
+  # About two samples per pixel, so that the lines are evenly bright.
+  for (starts, ends), num_samples in (
+    (JAW_EDGES, max(2, size // 4)),
+    (OTHER_EDGES, max(2, size // 8)),
   ):
-    share = ((np.arange(dots) + 0.5) / dots).astype(np.float32)[:, None]
-    start, way = points[..., starts, None, :], points[..., ends, None, :]
-    way = way - start
-    row = start + jnp.broadcast_to(share, (*way.shape[:-2], dots, 1)) * way
-    length = jnp.linalg.norm(way, axis=-1) / dots
-    places.append(row.reshape(*points.shape[:-2], -1, 2))
-    length = jnp.broadcast_to(length, row.shape[:-1])
-    light.append(length.reshape(*points.shape[:-2], -1))
-  places, light = jnp.concatenate(places, -2), jnp.concatenate(light, -1)
+    fraction = ((np.arange(num_samples) + 0.5) / num_samples)[:, None]
+    fraction = fraction.astype(np.float32)
+    start, edge = points[..., starts, None, :], points[..., ends, None, :]
+    edge = edge - start
+    fraction = jnp.broadcast_to(fraction, (*edge.shape[:-2], num_samples, 1))
+    along = start + fraction * edge
+    length = jnp.linalg.norm(edge, axis=-1) / num_samples
+    samples.append(along.reshape(*points.shape[:-2], -1, 2))
+    length = jnp.broadcast_to(length, along.shape[:-1])
+    brightness.append(length.reshape(*points.shape[:-2], -1))
+  samples = jnp.concatenate(samples, -2)
+  brightness = jnp.concatenate(brightness, -1)
 
   pixels = jnp.arange(size, dtype=jnp.float32)
-  pixels = pixels.reshape((1,) * places.ndim + (size,))
-  tents = jnp.maximum(0, 1 - jnp.abs(places[..., None] - pixels))
-  lit = jnp.einsum(
-    "...dr,...dc->...rc",
-    tents[..., 1, :] * light[..., None],
-    tents[..., 0, :],
+  pixels = pixels.reshape((1,) * samples.ndim + (size,))
+  weights = jnp.maximum(0, 1 - jnp.abs(samples[..., None] - pixels))
+  image = jnp.einsum(
+    "...nr,...nc->...rc",
+    weights[..., 1, :] * brightness[..., None],
+    weights[..., 0, :],
     precision=jax.lax.Precision.HIGHEST,
   )
-  return jnp.minimum(lit, 1)
+  return jnp.minimum(image, 1)
