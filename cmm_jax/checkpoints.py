@@ -1,97 +1,27 @@
-"""What a run keeps on disk: its settings, and each phase's checkpoints.
+"""Each phase's checkpoints: `<workdir>/checkpoints/<phase>/<step>`.
 
-<workdir>/config.json                  the settings and the labels
-<workdir>/checkpoints/<phase>/<step>   networks, optimizer, position
+A checkpoint holds the networks and the optimizer's state. The step is all that
+there is of a position: batches are a function of it.
 """
 
-import json
-import os
 import pathlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
-
-# Settings that may change between starts of one run: they move nothing learnt.
-_FREE = ("workdir", "data.data_dir", "train")
-
-
-def save_or_check_config(
-  workdir: str, config: ml_collections.ConfigDict, labels: list[str]
-) -> None:
-  """Writes the run's settings at its first start and compares them later.
-
-  Raises:
-    ValueError: the folder holds a run with other settings, or cannot be used.
-  """
-  file = pathlib.Path(workdir) / "config.json"
-  now = {"config": json.loads(config.to_json()), "labels": list(labels)}
-  try:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    before = json.loads(file.read_text()) if file.exists() else None
-    if before is None:
-      write_atomically(file, json.dumps(now, indent=2))
-      return
-  except OSError as error:
-    raise ValueError(
-      f"config.workdir {workdir!r} cannot be written: {error.strerror}; name "
-      "another with --config.workdir=FOLDER."
-    ) from error
-  except json.JSONDecodeError as error:
-    raise ValueError(
-      f"{file} is damaged ({error}); delete it if the settings are still the "
-      "same, or name another --config.workdir."
-    ) from error
-  old, new = _flatten(before), _flatten(now)
-  for name in sorted(old.keys() | new.keys()):
-    setting = name.removeprefix("config.")
-    free = any(setting == f or setting.startswith(f + ".") for f in _FREE)
-    found, asked = old.get(name, "nothing"), new.get(name, "nothing")
-    if not free and found != asked:
-      raise ValueError(
-        f"The run in {workdir!r} was started with {setting} = {found!r}, and "
-        f"this command says {asked!r}. Go on with the old value, or start a "
-        "new run with --config.workdir=FOLDER."
-      )
-
-
-def read_config(
-  workdir: str,
-) -> tuple[ml_collections.ConfigDict, list[str]]:
-  """The settings and labels of the run in `workdir`.
-
-  Raises:
-    FileNotFoundError: no run was ever started there.
-  """
-  file = pathlib.Path(workdir) / "config.json"
-  if not file.exists():
-    raise FileNotFoundError(
-      f"No trained model in {workdir!r}; train one with\n"
-      f"  python -m cmm_jax.main --config=configs/quick.py "
-      f"--config.workdir={workdir}"
-    )
-  try:
-    saved = json.loads(file.read_text())
-    config = ml_collections.ConfigDict(saved["config"])
-    return config, list(saved["labels"])
-  except (ValueError, KeyError, TypeError) as error:
-    raise ValueError(
-      f"{file} is damaged ({error}); run the training command again."
-    ) from error
 
 
 class Checkpoints:
   """The checkpoints of one phase; a context manager that waits for writes."""
 
-  def __init__(self, workdir: str, phase: str, kept: int = 2):
+  def __init__(self, workdir: str, phase: str, max_to_keep: int = 2):
     self.folder = pathlib.Path(workdir).absolute() / "checkpoints" / phase
     self.phase = phase
     self._manager = ocp.CheckpointManager(
-      self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=kept)
+      self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=max_to_keep)
     )
 
   def __enter__(self):
@@ -105,9 +35,9 @@ class Checkpoints:
   ) -> None:
     """Saves after `step` steps, in the background.
 
-    All is the same on every device, so one host copy is what is written. Given
-    the arrays themselves, Orbax would take an n-th of each from each of n
-    devices: a program to compile and run for every array and device.
+    The state is replicated, so one host copy is written. Given the arrays
+    themselves, Orbax would read a slice of each array from every device, and
+    compile a program for each of these slices.
     """
     networks, optimizer = jax.tree.map(np.array, (networks, optimizer))
     self._manager.save(
@@ -115,18 +45,17 @@ class Checkpoints:
       args=ocp.args.Composite(
         networks=ocp.args.StandardSave(networks),
         optimizer=ocp.args.StandardSave(optimizer),
-        position=ocp.args.JsonSave({"step": step, "next_batch": step}),
       ),
     )
 
   def restore(
     self, networks: Any = None, optimizer: Any = None
   ) -> tuple[int, Any, Any] | None:
-    """The newest state that can be read, or None where there is none.
+    """Restores the newest readable checkpoint, or returns None.
 
     Args:
-      networks: a tree of the shapes that are wanted; without it, those saved.
-      optimizer: a tree of the shapes that are wanted; without it, not read.
+      networks: a tree of the expected shapes; by default the saved ones.
+      optimizer: a tree of the expected shapes; by default it is not read.
 
     Returns:
       The step, the networks and the optimizer's state.
@@ -164,10 +93,10 @@ class Checkpoints:
 
 
 def load_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
-  """Reads networks from finished or unfinished phases, as host arrays.
+  """Loads networks from the phases' newest checkpoints, as host arrays.
 
   Args:
-    workdir: of the run.
+    workdir: the run's folder.
     wanted: network -> the phase that trained it.
 
   Raises:
@@ -191,27 +120,7 @@ def load_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
   return found
 
 
-def write_atomically(file: str | os.PathLike, content: str | bytes) -> None:
-  """Writes a file of text or bytes whole or not at all."""
-  file = pathlib.Path(file)
-  draft = file.with_name(f".{file.name}.{os.getpid()}")
-  try:
-    draft.write_bytes(content.encode() if isinstance(content, str) else content)
-    draft.replace(file)
-  finally:
-    draft.unlink(missing_ok=True)
-
-
 def _abstract(tree):
   if tree is None:
     return None
   return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
-
-
-def _flatten(tree, prefix=""):
-  if not isinstance(tree, dict):
-    return {prefix: tree}
-  flat = {}
-  for name, value in tree.items():
-    flat |= _flatten(value, f"{prefix}.{name}" if prefix else name)
-  return flat

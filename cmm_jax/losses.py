@@ -1,7 +1,8 @@
-"""Every training loss: pure functions of arrays.
+"""Every training loss, as pure functions of arrays.
 
-A sum over pixels and embeddings is kept, as the paper prints it; sums over examples
-and frames are means here, so that a weight does not depend on the batch.
+Sums over pixels and over the embedding are kept as the paper prints them. Sums
+over examples and frames are means here, so that a loss weight does not depend
+on the batch size.
 """
 
 import jax
@@ -17,7 +18,8 @@ def bce_per_image(
 ) -> Float[Array, "*images"]:
   """Binary cross-entropy of landmark images, summed over the pixels.
 
-  L_BCE = - sum y log x + (1 - y) log(1 - x)      (eq. 1, its sign mended)
+  L_BCE = - sum y log x + (1 - y) log(1 - x)      (eq. 1, with the minus sign
+                                                   that the paper leaves out)
 
   Args:
     logits: of the decoded images x.
@@ -26,17 +28,17 @@ def bce_per_image(
   Returns:
     Nats per image.
   """
-  terms = optax.sigmoid_binary_cross_entropy(logits, targets)
-  return jnp.sum(terms, axis=(-3, -2, -1))
+  bce = optax.sigmoid_binary_cross_entropy(logits, targets)
+  return jnp.sum(bce, axis=(-3, -2, -1))
 
 
 def l1_per_image(
   faces: Float[Array, "*images h w 3"], targets: Float[Array, "*images h w 3"]
 ) -> Float[Array, "*images"]:
-  """The absolute difference of faces, summed over pixels and channels (ours).
+  """Absolute error of faces, summed over pixels and channels (ours).
 
-  What `bce_per_image` is to landmark images: the negative logarithm of a
-  density, but for a constant, of Laplace's distribution of width 1.
+  The counterpart of `bce_per_image` for faces: up to a constant, the negative
+  log-likelihood under a Laplace distribution of scale 1.
   """
   return jnp.sum(jnp.abs(faces - targets), axis=(-3, -2, -1))
 
@@ -44,7 +46,7 @@ def l1_per_image(
 def kl_to_standard_normal(
   mean: Float[Array, "b d"], log_variance: Float[Array, "b d"]
 ) -> Float[Array, " b"]:
-  """The VAE's divergence from its prior, in nats.
+  """KL divergence of the VAE's posterior from its prior, in nats.
 
   KL = 1/2 sum_d mean^2 + variance - log variance - 1      (section 3.2, VAE)
   """
@@ -57,75 +59,73 @@ def posterior_nll(
   mean: Float[Array, "*frames d"],
   log_variance: Float[Array, "*frames d"],
 ) -> Float[Array, "*any"]:
-  """How far embeddings lie from where the encoder puts the true frames (ours).
+  """Negative log-likelihood of embeddings under the true frames' posterior.
 
-  1/2 sum_d (code - mean)^2 / variance, in nats
+  1/2 sum_d (h - mean)^2 / variance, in nats, without its constant      (ours)
 
-  The divergence between two normals of the encoder's variance around the mean
-  and the code. It keeps rolled-out embeddings among those that the decoder knows, so
-  that where clips differ it draws a face between them, not a blur of both. The
-  posterior is a target here and gets no gradient.
+  It keeps rolled-out embeddings where the decoder was trained, so that an
+  average over different clips decodes to a face between them instead of a blur
+  of both. The posterior is a target and gets no gradient.
   """
   mean, log_variance = jax.lax.stop_gradient((mean, log_variance))
   lead = (1,) * (embeddings.ndim - mean.ndim)
-  gaps = embeddings - mean.reshape(lead + mean.shape)
+  errors = embeddings - mean.reshape(lead + mean.shape)
   precision = jnp.exp(-log_variance).reshape(lead + mean.shape)
-  return 0.5 * jnp.sum(jnp.square(gaps) * precision, axis=-1)
+  return 0.5 * jnp.sum(jnp.square(errors) * precision, axis=-1)
 
 
 def pull(
   modes: Float[Array, "m b t d"], embeddings: Float[Array, "b t d"]
 ) -> Scalar:
-  """Keeps the average of the modes at the conditional embeddings.
+  """Pulls the average of the modes to the conditional embeddings.
 
   L_Pull = sum_{n,t} |h_t - h_t*|^2      (eq. 2)
 
-  The paper prints a plain norm and calls it a mean squared error; squared is
-  ours. The conditional embeddings are a target here and get no gradient.
+  The paper prints a plain norm and calls it a mean squared error; the square is
+  ours. The conditional embeddings are a target and get no gradient.
   """
-  gaps = jnp.mean(modes, axis=0) - jax.lax.stop_gradient(embeddings)
-  return jnp.mean(jnp.sum(jnp.square(gaps), axis=-1))
+  errors = jnp.mean(modes, axis=0) - jax.lax.stop_gradient(embeddings)
+  return jnp.mean(jnp.sum(jnp.square(errors), axis=-1))
 
 
 def push(mode_logits: Float[Array, "m b m"]) -> Scalar:
-  """Lets the modes be told apart by a discriminator that helps them.
+  """Pushes the modes apart, by a discriminator that cooperates with them.
 
   L_Push = - sum_{n,k} log phi_k(h_*k)      (eq. 3)
 
   Args:
-    mode_logits: what the discriminator says of each mode's sequence.
+    mode_logits: the mode discriminator's logits for each mode's sequence.
   """
-  log_shares = jax.nn.log_softmax(mode_logits, axis=-1)
-  return -jnp.mean(jnp.diagonal(log_shares, axis1=0, axis2=2))
+  log_probabilities = jax.nn.log_softmax(mode_logits, axis=-1)
+  return -jnp.mean(jnp.diagonal(log_probabilities, axis1=0, axis2=2))
 
 
 def sinkhorn_assignment(
-  costs: Float[Array, "m b"], *, temperature: float, rounds: int = 20
+  costs: Float[Array, "m b"], *, temperature: float, iterations: int = 20
 ) -> Float[Array, "m b"]:
-  """How much of each example every mode answers for (ours).
+  """Softly assigns examples to modes so that all modes are used equally (ours).
 
-  Cheap modes get more of an example, and all modes get as much of the batch:
-  the entropic optimal transport between modes and examples (Cuturi 2013), by
-  Sinkhorn's alternating normalisation. As the temperature falls this becomes
-  the choice of the nearest mode under equal use of the modes.
+  Entropic optimal transport between modes and examples (Cuturi 2013) by
+  Sinkhorn's alternating normalization. As the temperature falls it becomes the
+  choice of each example's best mode under equal use of the modes.
 
   Args:
-    costs: of each mode on each example.
-    temperature: in the costs' unit; large shares equally.
-    rounds: of normalisation.
+    costs: of each mode on each example; gets no gradient.
+    temperature: in the unit of the costs.
+    iterations: of the normalization.
 
   Returns:
-    Shares that sum to 1 over the modes of each example.
+    Weights that sum to 1 over the modes of each example.
   """
   num_modes, num_examples = costs.shape
 
-  def normalise(_, logits):
+  def normalize(_, logits):
     total = jax.nn.logsumexp(logits, axis=1, keepdims=True)
     logits = logits - total + jnp.log(num_examples / num_modes)
     return logits - jax.nn.logsumexp(logits, axis=0, keepdims=True)
 
-  costs = jax.lax.stop_gradient(costs)
-  logits = jax.lax.fori_loop(0, rounds, normalise, -costs / temperature)
+  logits = -jax.lax.stop_gradient(costs) / temperature
+  logits = jax.lax.fori_loop(0, iterations, normalize, logits)
   return jnp.exp(logits)
 
 
@@ -136,8 +136,8 @@ def reconstruction_l1(
   return jnp.mean(jnp.abs(faces - targets))
 
 
-def generator_adversarial(fake_logits: Float[Array, "*cells 1"]) -> Scalar:
-  """The generator's part of eq. 6, in the form that does not saturate (ours).
+def generator_adversarial(fake_logits: Float[Array, "*patches 1"]) -> Scalar:
+  """The generator's loss of eq. 6, in the non-saturating form (ours).
 
   - mean log D([z0, w]) instead of mean log(1 - D([z0, w]))
   """
@@ -145,8 +145,9 @@ def generator_adversarial(fake_logits: Float[Array, "*cells 1"]) -> Scalar:
 
 
 def discriminator_adversarial(
-  real_logits: Float[Array, "*cells 1"], fake_logits: Float[Array, "*cells 1"]
+  real_logits: Float[Array, "*patches 1"],
+  fake_logits: Float[Array, "*patches 1"],
 ) -> Scalar:
-  """What the discriminator minimises: eq. 5 with its sign turned."""
+  """The discriminator's loss: eq. 5 with its sign turned."""
   real = jnp.mean(jax.nn.softplus(-real_logits))
   return real + jnp.mean(jax.nn.softplus(fake_logits))

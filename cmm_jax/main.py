@@ -1,10 +1,10 @@
-"""Trains every phase that is not yet trained.
+"""Trains every phase that is not trained yet.
 
 python -m cmm_jax.main --config=configs/nemo.py
 
-The same command goes on after an interruption. What the paper compares
-CMM-Net with is trained beside it with --config.train.model=video_gan,cra_net,
-and other forms of the modes' losses with --config.train.model=mode_loss_variants.
+The same command resumes an interrupted run. The paper's baselines are trained
+with --config.train.model=video_gan,cra_net instead of CMM-Net, the ablation of
+the modes' losses with --config.train.model=mode_loss_variants.
 """
 
 import os
@@ -19,7 +19,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 
 
 def main(argv: list[str]) -> None:
-  """Trains, with a user's mistakes reported in one line."""
+  """Trains; reports a user's mistakes in one line."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
   try:
@@ -29,36 +29,37 @@ def main(argv: list[str]) -> None:
     sys.exit(f"error: {error}")
   except KeyboardInterrupt:
     print(
-      "Stopped; the same command goes on from the last checkpoint.",
+      "Stopped; the same command resumes from the last checkpoint.",
       file=sys.stderr,
     )
     _leave_at_once()
 
 
 def train_all(config) -> None:
-  """Trains the models' phases in order, skipping those that are done."""
-  from cmm_jax import checkpoints, runtime, train
-  from cmm_jax.data import pipeline
+  """Trains the models' phases in order and skips those that are done."""
+  from cmm_jax import run_config, runtime, train
+  from cmm_jax.data.clips import Clips
   from cmm_jax.models import registry
 
   runtime.configure()
-  clips = pipeline.Clips(config.data.data_dir, config.data.name, "train")
+  clips = Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
   models = [
-    registry.architecture(config, len(clips.labels), name)
-    for name in registry.named(config.train.model)
+    registry.build(config, len(clips.labels), name)
+    for name in registry.parse_names(config.train.model)
   ]
-  checkpoints.save_or_check_config(config.workdir, config, clips.labels)
-  for nets in models:
-    for phase in nets.phases(config):
-      train.run(phase, nets, config, clips)
+  phases = [model.phases(config) for model in models]
+  run_config.save_or_check_config(config.workdir, config, clips.labels)
+  for model, its_phases in zip(models, phases, strict=True):
+    for phase in its_phases:
+      train.run(phase, model, config, clips)
 
 
 def _leave_at_once():
-  """Ends the process with 130, which is how a shell reports SIGINT.
+  """Ends the process with exit code 130, as shells report SIGINT.
 
-  A program that is being compiled goes on in a thread of XLA's, which crashes
-  on what the interpreter takes down when it ends in an orderly way.
+  XLA may be compiling in a thread of its own, which would crash while the
+  interpreter shuts down in an orderly way.
   """
   sys.stdout.flush()
   sys.stderr.flush()

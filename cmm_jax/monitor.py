@@ -9,9 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 import tqdm
-from clu import metrics as clu_metrics
 
-# The steps of a start, counted from 1, that a profile holds: none that compile.
+# The dispatches that a profile holds, counted from 1: none that compile.
 _PROFILED = range(4, 9)
 
 
@@ -36,10 +35,10 @@ class Monitor:
   ):
     from tensorboardX import SummaryWriter  # slow to import; used here alone
 
-    self._terms = []
-    self._traced = pathlib.Path(workdir) / "profile" / phase
+    self._pending = []
+    self._profile = pathlib.Path(workdir) / "profile" / phase
     self._tracing, self._to_trace = False, _PROFILED if profile else range(0)
-    self._taken = 0
+    self._dispatches = 0
     self._since, self._clock = start, time.monotonic()
     self._bar = tqdm.tqdm(
       total=steps,
@@ -70,42 +69,52 @@ class Monitor:
     self._lines.close()
     self._board.close()
 
-  def step(self, terms: Mapping[str, jax.Array]) -> None:
-    """Takes the scalars of one step, without waiting for them."""
-    self._terms.append(terms)
-    self._bar.update()
-    self._taken += 1
-    if self._taken + 1 in self._to_trace and not self._tracing:
-      jax.profiler.start_trace(str(self._traced))
+  def add(self, metrics: Mapping[str, jax.Array], count: int = 1) -> None:
+    """Takes the means over `count` more steps, without waiting for them.
+
+    Args:
+      metrics: scalars by name, `loss` among them; `finite_steps`, if given, is
+        how many of the steps had a finite loss before the first that had not.
+      count: the number of steps.
+    """
+    self._pending.append((metrics, count))
+    self._bar.update(count)
+    self._dispatches += 1
+    if self._dispatches + 1 in self._to_trace and not self._tracing:
+      jax.profiler.start_trace(str(self._profile))
       self._tracing = True
-    elif self._tracing and self._taken + 1 not in self._to_trace:
-      jax.block_until_ready(terms)
+    elif self._tracing and self._dispatches + 1 not in self._to_trace:
+      jax.block_until_ready(metrics)
       jax.profiler.stop_trace()
       self._tracing = False
 
   def log(self, step: int) -> dict[str, float]:
-    """Averages and records the scalars since the last call.
+    """Records the means over the steps since the last call.
 
     Raises:
       FloatingPointError: a loss among them is not finite.
     """
-    terms = jax.device_get(self._terms)
-    for number, values in enumerate(terms, start=step - len(terms) + 1):
-      if not np.isfinite(values["loss"]):
-        bad = [n for n, v in values.items() if not np.isfinite(v)]
+    pending = jax.device_get(self._pending)
+    first = step - sum(count for _, count in pending)
+    for metrics, count in pending:
+      if not np.isfinite(metrics["loss"]):
+        bad = first + 1 + int(metrics.get("finite_steps", 0))
+        names = [n for n, v in metrics.items() if not np.isfinite(v)]
         raise FloatingPointError(
-          f"The loss is {values['loss']} at step {number} "
-          f"(not finite: {', '.join(bad)}). Start again with a lower "
-          "learning_rate of this phase in another workdir, or look at the data."
+          f"The loss is {metrics['loss']} at step {bad} (not finite: "
+          f"{', '.join(names)}). Start again with a lower learning_rate of "
+          "this phase in another workdir, or look at the data."
         )
-    averages = _collection(terms[0])
-    running = averages.empty()
-    for values in terms:
-      running = running.merge(averages.single_from_model_output(**values))
-    record = {n: float(v) for n, v in running.compute().items()}
+      first += count
+    counts = [count for _, count in pending]
+    record = {
+      name: float(np.average([m[name] for m, _ in pending], weights=counts))
+      for name in pending[0][0]
+      if name != "finite_steps"
+    }
     now = time.monotonic()
     rate = (step - self._since) / max(now - self._clock, 1e-9)
-    self._terms, self._since, self._clock = [], step, now
+    self._pending, self._since, self._clock = [], step, now
 
     self._lines.write(
       json.dumps({"step": step, "steps_per_second": rate, **record}) + "\n"
@@ -141,10 +150,3 @@ def read_records(
     except json.JSONDecodeError:  # the last line of a run that was killed
       continue
   return records
-
-
-def _collection(terms):
-  """A clu collection that averages each of the terms."""
-  return clu_metrics.Collection.create(
-    **{name: clu_metrics.Average.from_output(name) for name in terms}
-  )

@@ -58,6 +58,17 @@ def _keep_memory():
   jax.monitoring.register_event_duration_secs_listener(give_back)
 
 
+def has_fast_bfloat16() -> bool:
+  """Whether the default device computes faster in bfloat16 than in float32.
+
+  True for TPUs and for Nvidia GPUs from Ampere on.
+  """
+  device = jax.devices()[0]
+  if device.platform == "gpu":
+    return float(getattr(device, "compute_capability", 0)) >= 8
+  return device.platform == "tpu"
+
+
 # A library's kernels for products, and for sums, which have them by default:
 # the option replaces that default, and without "REDUCE" the sums of a BatchNorm
 # take 15 times as long.

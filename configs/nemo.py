@@ -52,7 +52,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.stretch = 0.04  # deviation, as a share of the face
   config.data.shift = 1.0  # deviation, in pixels of 64
   config.data.parts = 0.06  # deviation of the face's parts
-  config.data.colour = 0.15  # deviation of contrast and channel mixing
+  config.data.color = 0.15  # deviation of contrast and channel mixing
 
   config.model = ml_collections.ConfigDict()
   config.model.embedding_dim = 100  # section 4.1
@@ -60,28 +60,28 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.lstm_dim = 512  # (ours)
   config.model.num_modes = 3  # K, section 4.2
   config.model.translator_width = 64  # section 4.1
-  config.model.from_neutral = True  # (ours); False: the paper's form
+  # "motion" and "residual" are ours, "image" is the paper's form.
+  config.model.translator_output = "motion"
   config.model.regressor_width = 32  # (ours), for measuring only
   config.model.video_gan_width = 128  # Vondrick et al. 2016
-  # Or "bfloat16", for TPUs and GPUs; weights stay float32 (ours).
-  config.model.dtype = "float32"
+  # "auto": bfloat16 on TPUs and Ampere or newer GPUs, else float32 (ours).
+  config.model.dtype = "auto"
 
-  # How the modes are made and parted: see `phases.modes.ModeLossVariant`. Other forms
-  # are trained beside it with config.train.model = "mode_loss_variants".
+  # Mode-bank settings (ablation), see `models.mode_bank.ModeSettings`;
+  # config.train.model = "mode_loss_variants" trains all variants.
   config.modes = ml_collections.ConfigDict()
   config.modes.shared_start = True  # (ours); False: the paper's form
-  config.modes.push_reads = "change"  # (ours); "embeddings": the paper's form
+  # "displacement" is ours, "embeddings" is the paper's form.
+  config.modes.push_input = "displacement"
   config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
 
   config.loss = ml_collections.ConfigDict()
-  config.loss.kl = 1.0  # (ours), the plain VAE
-  config.loss.embeddings = (
-    1.0  # (ours), on the distance to the encoder's embeddings
-  )
+  config.loss.kl = 0.1  # (ours): with 1 the VAE loses how far the eyes close
+  config.loss.embeddings = 1.0  # (ours), of the posterior's NLL
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
   config.loss.assignment_temperature = 2.0  # (ours), nats per landmark image
-  config.loss.l1 = 100.0  # (ours), as pix2pix
+  config.loss.l1 = 100.0  # (ours), as in pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
   # (ours), beside a sum over pixels; 120 would be to it what 1 is to `l1` times
   # their mean, but then the roll-out leaves the faces that the VAE knows.
@@ -132,7 +132,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
 
   config.train = ml_collections.ConfigDict()
-  config.train.model = "cmm_net"  # or others with commas: `phases.MODELS`
+  config.train.model = "cmm_net"  # or others with commas: `models.registry`
   config.train.profile = False  # trace some steps of each phase
   config.train.log_every_steps = 50
   config.train.picture_every_steps = 1000

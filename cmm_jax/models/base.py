@@ -1,4 +1,4 @@
-"""What every phase and every model is, and the few steps that losses share."""
+"""The records that all models share, and the steps that their losses share."""
 
 import abc
 import dataclasses
@@ -9,19 +9,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
-from flax import traverse_util
 from jax import lax
 
-from cmm_jax import losses
-from cmm_jax.networks import layers
+from cmm_jax import losses, runtime
 
-Variables = Mapping[str, Any]  # a network's params and, with BatchNorm, its
-Networks = Mapping[str, Variables]  # batch_stats
+Variables = Mapping[str, Any]  # "params" and, with BatchNorm, "batch_stats"
+Networks = Mapping[str, Variables]
 Batch = Mapping[str, jax.Array]
-# Scalars by name for logging, and the networks' new running statistics.
-Reports = tuple[dict[str, jax.Array], dict[str, Any]]
+# Scalars to log, by name, and the networks' new running statistics.
+Aux = tuple[dict[str, jax.Array], dict[str, Any]]
 
-AXIS = "data"  # the mapped axis: the batch is split along it
+AXIS = "data"  # the mapped axis over which the batch is split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,172 +27,158 @@ class Phase:
   """One stage of training.
 
   Attributes:
-    name: as in the config.
-    learns: the networks that the loss moves, each with the earlier phase from
-      whose weights it goes on, or None for a start from scratch.
-    reads: networks that stay as an earlier phase left them, with that phase.
-    loss: from all these networks and a batch to the loss, whose gradient moves
-      each network that is learnt, and the reports.
-    show: pictures [rows columns h w channels] in [0, 1], by name.
-    with_frames: whether it looks at faces, or at landmarks alone.
-    label: the number of the one label whose clips it sees, or None for all.
-    variant: what tells it from other phases with the same settings, or "".
+    name: as in `config.phases`.
+    trainable: the networks that the loss trains. Each maps to the earlier phase
+      whose weights it starts from, or to None for a random initialization.
+    frozen: the networks that the loss reads but does not train, each with the
+      phase that trained it.
+    loss: `loss(networks, batch) -> (loss, aux)`, where `networks` holds both
+      kinds. Its gradient trains every trainable network.
+    visualize: `visualize(networks, batch)` returns images [rows columns h w c]
+      in [0, 1], by name.
+    with_frames: whether the batch holds faces, or landmarks alone.
+    label: the label whose clips the phase trains on, or None for all clips.
+    variant: tells apart phases that share their settings, or "".
   """
 
   name: str
-  learns: Mapping[str, str | None]
-  reads: Mapping[str, str]
-  loss: Callable[[Networks, Batch], tuple[jax.Array, Reports]]
-  show: Callable[[Networks, Batch], dict[str, jax.Array]]
+  trainable: Mapping[str, str | None]
+  frozen: Mapping[str, str]
+  loss: Callable[[Networks, Batch], tuple[jax.Array, Aux]]
+  visualize: Callable[[Networks, Batch], dict[str, jax.Array]]
   with_frames: bool
   label: int | None = None
   variant: str = ""
 
   @property
-  def folder(self) -> str:
-    """Of its checkpoints and its log; earlier phases are named by it."""
+  def checkpoint_name(self) -> str:
+    """The folder of its checkpoints; other phases refer to it by this name."""
     return f"{self.name}_{self.variant}" if self.variant else self.name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Architecture(abc.ABC):
-  """A model's networks without weights, their training and their use.
+class Model(abc.ABC):
+  """A model's networks without their weights, its phases and its inference.
 
-  Each model has a child of its own, in a file of its own.
+  Each model is a subclass in a file of its own.
   """
 
   num_labels: int
 
   @abc.abstractmethod
   def networks(self) -> dict[str, tuple[nn.Module, tuple[jax.Array, ...]]]:
-    """Every network by name, and its inputs for one example."""
+    """Every network by name, with example inputs of batch size 1."""
 
   @abc.abstractmethod
   def phases(self, config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
     """The phases in the order in which they are trained."""
 
   @abc.abstractmethod
-  def used(self) -> dict[str, tuple[str, ...]]:
-    """The phases' folders with the networks that `generate` takes of each."""
+  def inference_networks(self) -> dict[str, tuple[str, ...]]:
+    """The networks that `generate` reads, by the phase that trained them."""
 
   @abc.abstractmethod
   def generate(
     self, trained: Mapping[str, Networks], inputs: Batch
   ) -> tuple[jax.Array | None, jax.Array]:
-    """Makes s smiles of each neutral face.
+    """Generates s sequences from each neutral face.
 
     Args:
-      trained: folder -> network -> weights, as `used` names them.
+      trained: phase -> network -> variables, as `inference_networks` names
+        them.
       inputs: `first_frame`, `first_points` and `label`, as in a batch.
 
     Returns:
-      Landmark images [b s t h w 1] in [0, 1], or None of a model that makes
-      none, and faces [b s t h w 3] in [-1, 1].
+      Landmark images [b s t h w 1] in [0, 1], or None if the model makes none,
+      and faces [b s t h w 3] in [-1, 1].
     """
 
-  def prepared(self, trained: Mapping[str, Networks]) -> Mapping[str, Networks]:
-    """The same weights, laid out for `generate` on this process' platform."""
-    return trained
-
   def init(self, name: str, key: jax.Array) -> Variables:
-    """First weights of the network `name`."""
+    """Initializes the network `name`."""
     module, inputs = self.networks()[name]
     return module.init(key, *inputs)
 
 
-def prepare(module, variables, *inputs, method=None):
-  """A network's variables, with what its layers take in place of kernels.
-
-  Args:
-    module: the network.
-    variables: its.
-    inputs: shapes and types of what it will be given.
-    method: which of its methods will be given them.
-  """
-
-  def layouts(variables):
-    zeros = [jnp.zeros(given.shape, given.dtype) for given in inputs]
-    return module.apply(
-      variables, *zeros, method=method, mutable=[layers.PREPARED]
-    )[1]
-
-  made = jax.jit(layouts)(variables)  # of the pass itself nothing is computed
-  if not made:
-    return variables
-  params = traverse_util.flatten_dict(variables["params"])
-  replaced = traverse_util.flatten_dict(made[layers.PREPARED])
-  kept = {path: value for path, value in params.items() if path not in replaced}
-  return {**variables, **made, "params": traverse_util.unflatten_dict(kept)}
-
-
 def apply(module, variables, *args, train, method=None):
-  """Runs a network; gives its output and its variables after it."""
-  output, changed = module.apply(
+  """Applies a network; returns its output and its updated variables."""
+  output, updates = module.apply(
     variables, *args, train=train, method=method, mutable=["batch_stats"]
   )
-  return output, {**variables, **changed}
+  return output, {**variables, **updates}
 
 
-def play(
-  judge: nn.Module, variables: Variables, real: tuple, fake: tuple
+def gan_losses(
+  discriminator: nn.Module, variables: Variables, real: tuple, fake: tuple
 ) -> tuple[dict[str, jax.Array], Any]:
-  """One round between a generator and its judge.
+  """Both adversarial losses from one pass of the generator (eq. 5 and 6).
 
-  One pass of the generator serves both players: the judge sees its pictures cut
-  off from it, and it sees a judge that does not move.
+  D sees detached fakes; G sees a frozen D. The sum of the two losses therefore
+  trains each player by its own loss alone.
 
   Args:
-    judge: the discriminator.
-    variables: its.
-    real: its inputs of a true example.
-    fake: its inputs of a generated one.
+    discriminator: the network.
+    variables: the discriminator's variables.
+    real: the discriminator's inputs for real examples.
+    fake: the discriminator's inputs for generated examples.
 
   Returns:
-    What the generator ("adversarial") and the judge ("discriminator") minimise,
-    and the judge's running statistics.
+    The generator's loss ("adversarial") and the discriminator's
+    ("discriminator"), and the discriminator's new running statistics.
   """
-  real, after = apply(judge, variables, *real, train=True)
-  found, after = apply(judge, after, *lax.stop_gradient(fake), train=True)
-  still = lax.stop_gradient(variables)
-  felt, _ = apply(judge, still, *fake, train=True)
-  terms = {
-    "adversarial": losses.generator_adversarial(felt),
-    "discriminator": losses.discriminator_adversarial(real, found),
+  real_logits, updated = apply(discriminator, variables, *real, train=True)
+  fake_logits_for_discriminator, updated = apply(
+    discriminator, updated, *lax.stop_gradient(fake), train=True
+  )
+  frozen_discriminator = lax.stop_gradient(variables)
+  fake_logits_for_generator, _ = apply(
+    discriminator, frozen_discriminator, *fake, train=True
+  )
+  metrics = {
+    "adversarial": losses.generator_adversarial(fake_logits_for_generator),
+    "discriminator": losses.discriminator_adversarial(
+      real_logits, fake_logits_for_discriminator
+    ),
   }
-  return terms, after["batch_stats"]
+  return metrics, updated["batch_stats"]
 
 
 def noise(batch: Batch, shape: tuple[int, ...]) -> jax.Array:
-  """Standard normal [b *shape], each example's from its own key."""
+  """Standard normal noise [b *shape], each example's from its own key."""
   keys = jax.vmap(jax.random.key)(batch["key"])
   return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
 def num_sampled_frames(batch: Batch) -> int:
-  """How many frames of each clip the batch holds."""
+  """The number of frames sampled from each clip."""
   return batch["times"].shape[1]
 
 
 def to_signed_range(images: jax.Array) -> jax.Array:
-  """Uint8 to [-1, 1]."""
+  """Maps uint8 to float32 in [-1, 1]."""
   return images.astype(jnp.float32) / 127.5 - 1
 
 
 def merge_batch_and_time(x: jax.Array) -> jax.Array:
-  """[b f ...] to [b*f ...]."""
+  """Reshapes [b f ...] to [b*f ...]."""
   return x.reshape(-1, *x.shape[2:])
 
 
-def dtype_of(config: ml_collections.ConfigDict) -> jnp.dtype:
-  """What the convolutional networks compute in; weights are float32 always.
+def compute_dtype(config: ml_collections.ConfigDict) -> jnp.dtype:
+  """The dtype that the convolutional networks compute in.
+
+  Parameters, running statistics and losses are float32 with any of them.
 
   Raises:
-    ValueError: it is no such type.
+    ValueError: `config.model.dtype` is unknown.
   """
-  # Runs from before the setting have none.
-  name = config.model.get("dtype", "float32")
+  name = config.model.dtype
+  if name == "auto":
+    return jnp.dtype(
+      jnp.bfloat16 if runtime.has_fast_bfloat16() else jnp.float32
+    )
   if name not in ("float32", "bfloat16"):
     raise ValueError(
-      f'config.model.dtype is {name!r}: set it to "float32" or "bfloat16".'
+      f'config.model.dtype is {name!r}: set it to "auto", "float32" or '
+      '"bfloat16".'
     )
   return jnp.dtype(name)

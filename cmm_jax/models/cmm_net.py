@@ -1,47 +1,45 @@
 """CMM-Net: its networks, and their training in the paper's order.
 
 Section 3.5: the landmark VAE alone; the VAE with the conditional LSTM; both
-with the bank of modes; the translator alone. A last phase, ours, trains the
-instruments that measure the results. Other forms of the modes' losses are
-further modes phases beside the first.
+with the mode bank; the translator alone. A fifth phase (ours) trains the
+regressors that measure the results. A variant of the modes' losses is a further
+phase 3 beside the first one; it shares all other phases.
 """
 
 import dataclasses
 import functools
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import ml_collections
 from jax import lax
 
 from cmm_jax.models.base import (
   AXIS,
-  Architecture,
+  Model,
   Phase,
-  dtype_of,
-  prepare,
+  compute_dtype,
   to_signed_range,
 )
-from cmm_jax.models.landmark_generator import (
+from cmm_jax.models.mode_bank import ModeBankObjective, mode_settings
+from cmm_jax.models.recurrent_generator import (
   RecurrentGenerator,
   landmark_images,
 )
-from cmm_jax.models.mode_bank import Modes, variant_settings
-from cmm_jax.models.regression import Regression
-from cmm_jax.models.translation import Translation
+from cmm_jax.models.regression import RegressorObjective
+from cmm_jax.models.translation import TranslatorObjective
 from cmm_jax.networks import lstm, regressors, translator, vae
 
-NAMES = ("vae", "conditional", "modes", "translator", "regressors")  # in order
+PHASES = ("vae", "conditional", "modes", "translator", "regressors")  # in order
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CMMNet(Architecture):
+class CMMNet(Model):
   """The paper's model.
 
   Attributes:
-    form: which form of the modes' losses its modes are trained with; "" is the
-      config's. Others share what is trained before and after the modes.
+    variant: the variant of the modes' losses, one of `mode_bank.VARIANTS`, or
+      "" for the config's own.
   """
 
   vae: vae.ImageVAE
@@ -52,18 +50,17 @@ class CMMNet(Architecture):
   discriminator: translator.Discriminator
   landmark_regressor: regressors.LandmarkRegressor
   action_unit_regressor: regressors.ActionUnitRegressor
-  form: str
+  variant: str
 
   def networks(self):
-    side = self.vae.image_size
-    face, landmark_image = (
-      jnp.zeros((1, side, side, 3)),
-      jnp.zeros((1, side, side, 1)),
-    )
+    size = self.vae.image_size
+    face = jnp.zeros((1, size, size, 3))
+    landmark_image = jnp.zeros((1, size, size, 1))
     embeddings = jnp.zeros((1, 2, self.vae.embedding_dim))
+    label = jnp.zeros((1, self.num_labels))
     inputs = {
       "vae": (landmark_image,),
-      "conditional": (embeddings[:, 0], jnp.zeros((1, self.num_labels))),
+      "conditional": (embeddings[:, 0], label),
       "modes": (embeddings,),
       "mode_discriminator": (embeddings,),
       "translator": (face, landmark_image),
@@ -74,164 +71,155 @@ class CMMNet(Architecture):
     return {name: (getattr(self, name), inputs[name]) for name in inputs}
 
   @property
-  def sequences(self) -> RecurrentGenerator:
-    """The conditional landmark generator."""
-    pictures = landmark_images(self.vae.image_size)
+  def landmark_generator(self) -> RecurrentGenerator:
+    """The conditional recurrent generator of landmark images."""
+    images = landmark_images(self.vae.image_size)
     return RecurrentGenerator(
-      self.vae, self.conditional, pictures, self.num_labels
+      self.vae, self.conditional, images, self.num_labels
     )
 
-  def used(self):
+  @property
+  def _modes_phase(self):
+    return f"modes_{self.variant}" if self.variant else "modes"
+
+  def inference_networks(self):
     return {
-      self._modes_folder: ("vae", "conditional", "modes"),
+      self._modes_phase: ("vae", "conditional", "modes"),
       "translator": ("translator",),
     }
 
-  @property
-  def _modes_folder(self):
-    return f"modes_{self.form}" if self.form else "modes"
-
   def generate(self, trained, inputs):
-    """The conditional LSTM's sequence and the modes', as faces."""
-    networks = {**trained[self._modes_folder], **trained["translator"]}
-    _, embeddings = self.sequences.roll_out(networks, inputs)
+    """The conditional LSTM's sequence, then the K modes'."""
+    networks = {**trained[self._modes_phase], **trained["translator"]}
+    _, embeddings = self.landmark_generator.roll_out(networks, inputs)
     modes = self.modes.apply(networks["modes"], embeddings)
     sequences = jnp.concatenate([embeddings[None], modes]).swapaxes(0, 1)
     neutral = to_signed_range(inputs["first_frame"])
 
-    def one_photo(given):
-      embeddings, face = given  # s t d, h w c
-      drawn = nn.sigmoid(self.sequences.decode(networks, embeddings))
-      frames = drawn.reshape(-1, *drawn.shape[2:])
+    def translate_one_face(arguments):
+      embeddings, face = arguments  # [s t d], [h w 3]
+      images = nn.sigmoid(self.landmark_generator.decode(networks, embeddings))
+      frames = images.reshape(-1, *images.shape[2:])
       faces = jnp.broadcast_to(face[None], (len(frames), *face.shape))
       made = self.translator.apply(networks["translator"], faces, frames)
-      return drawn, made.reshape(*drawn.shape[:-1], 3)
+      return images, made.faces.reshape(*images.shape[:-1], 3)
 
-    # The frames of all photos at once would fill the memory.
-    return lax.map(one_photo, (sequences, neutral))
-
-  def prepared(self, trained):
-    count = (self.modes.num_modes + 1) * self.conditional.num_frames  # a photo
-    side = self.vae.image_size
-    embeddings, landmark_images, faces = (
-      jax.ShapeDtypeStruct((count, *shape), jnp.float32)
-      for shape in ((self.vae.embedding_dim,), (side, side, 1), (side, side, 3))
-    )
-    landmark_image, painting = (
-      trained[self._modes_folder],
-      trained["translator"],
-    )
-    vae = prepare(self.vae, landmark_image["vae"], embeddings, method="decode")
-    translator = prepare(
-      self.translator, painting["translator"], faces, landmark_images
-    )
-    return {
-      self._modes_folder: {**landmark_image, "vae": vae},
-      "translator": {**painting, "translator": translator},
-    }
+    # Face by face: the frames of all faces at once would fill the memory.
+    return lax.map(translate_one_face, (sequences, neutral))
 
   def phases(self, config):
     """The phases in the order in which they are trained.
 
-    Of another form than the config's it is the modes alone; `architecture`
-    without a form has the phases that come before and after.
+    A variant has phase 3 alone; the model without a variant has the phases
+    before and after it.
 
     Raises:
-      ValueError: a choice in `config.modes` does not exist.
+      ValueError: `config.modes` holds an unknown choice.
     """
-    sequences = self.sequences
-    translation = Translation(self.translator, self.discriminator, sequences)
-    instruments = Regression(
-      self.landmark_regressor, self.action_unit_regressor, sequences
+    generator = self.landmark_generator
+    translation = TranslatorObjective(
+      self.translator, self.discriminator, generator
     )
-    modes = Modes(
+    regression = RegressorObjective(
+      self.landmark_regressor, self.action_unit_regressor, generator
+    )
+    modes = ModeBankObjective(
       self.modes,
       self.mode_discriminator,
-      sequences,
-      variant_settings(config, self.form),
+      generator,
+      mode_settings(config, self.variant),
     )
 
-    def with_weights(function):
+    def configured(function):
       return functools.partial(function, config.loss)
 
     modes_phase = Phase(
       "modes",
-      {
+      trainable={
         "vae": "conditional",
         "conditional": "conditional",
         "modes": None,
         "mode_discriminator": None,
       },
-      {},
-      with_weights(modes.loss),
-      modes.show,
+      frozen={},
+      loss=configured(modes.loss),
+      visualize=modes.visualize,
       with_frames=False,
-      variant=self.form,
+      variant=self.variant,
     )
-    if self.form:
+    if self.variant:
       return (modes_phase,)
     return (
       Phase(
         "vae",
-        {"vae": None},
-        {},
-        with_weights(sequences.vae_loss),
-        sequences.vae_show,
+        trainable={"vae": None},
+        frozen={},
+        loss=configured(generator.vae_loss),
+        visualize=generator.visualize_vae,
         with_frames=False,
       ),
       Phase(
         "conditional",
-        {"vae": "vae", "conditional": None},
-        {},
-        with_weights(sequences.conditional_loss),
-        sequences.conditional_show,
+        trainable={"vae": "vae", "conditional": None},
+        frozen={},
+        loss=configured(generator.conditional_loss),
+        visualize=generator.visualize_conditional,
         with_frames=False,
       ),
       modes_phase,
       Phase(
         "translator",
-        {"translator": None, "discriminator": None},
-        {"vae": "modes"},
-        with_weights(translation.loss),
-        with_weights(translation.show),
+        trainable={"translator": None, "discriminator": None},
+        frozen={"vae": "modes"},
+        loss=configured(translation.loss),
+        visualize=configured(translation.visualize),
         with_frames=True,
       ),
       Phase(
         "regressors",
-        {"landmark_regressor": None, "action_unit_regressor": None},
-        {"vae": "modes"},
-        with_weights(instruments.loss),
-        lambda networks, batch: {},
+        trainable={"landmark_regressor": None, "action_unit_regressor": None},
+        frozen={"vae": "modes"},
+        loss=configured(regression.loss),
+        visualize=lambda networks, batch: {},
         with_frames=True,
       ),
     )
 
 
-def architecture(
-  config: ml_collections.ConfigDict, num_labels: int, *, form: str = ""
+def build(
+  config: ml_collections.ConfigDict, num_labels: int, *, variant: str = ""
 ) -> CMMNet:
-  """The networks at the config's sizes."""
+  """Builds the model at the config's sizes.
+
+  Raises:
+    ValueError: a setting in `config.model` or `config.modes` is unknown.
+  """
   data, model = config.data, config.model
-  reader = dict(
+  if model.translator_output not in translator.OUTPUTS:
+    raise ValueError(
+      f"config.model.translator_output is {model.translator_output!r}; choose "
+      f"one of {', '.join(map(repr, translator.OUTPUTS))}."
+    )
+  shared = dict(axis_name=AXIS, dtype=compute_dtype(config))
+  sized = dict(image_size=data.image_size, **shared)
+  regressor = dict(
     width=model.regressor_width, image_size=data.image_size, axis_name=AXIS
   )
-  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
-  normalised = dict(image_size=data.image_size, **judge)
   return CMMNet(
-    vae=vae.ImageVAE(model.embedding_dim, model.vae_width, **normalised),
+    vae=vae.ImageVAE(model.embedding_dim, model.vae_width, **sized),
     conditional=lstm.ConditionalLSTM(data.num_frames, model.lstm_dim),
     modes=lstm.ModeBank(
       model.num_modes,
       model.lstm_dim,
-      shared_start=variant_settings(config, form).shared_start,
+      shared_start=mode_settings(config, variant).shared_start,
     ),
     mode_discriminator=lstm.ModeDiscriminator(model.num_modes),
     translator=translator.Translator(
-      model.translator_width, from_neutral=model.from_neutral, **normalised
+      model.translator_width, output=model.translator_output, **sized
     ),
-    discriminator=translator.Discriminator(model.translator_width, **judge),
-    landmark_regressor=regressors.LandmarkRegressor(**reader),
-    action_unit_regressor=regressors.ActionUnitRegressor(**reader),
+    discriminator=translator.Discriminator(model.translator_width, **shared),
+    landmark_regressor=regressors.LandmarkRegressor(**regressor),
+    action_unit_regressor=regressors.ActionUnitRegressor(**regressor),
     num_labels=num_labels,
-    form=form,
+    variant=variant,
   )

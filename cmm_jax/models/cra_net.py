@@ -1,4 +1,4 @@
-"""CRA-Net: the conditional recurrent generator on faces, with a judge.
+"""CRA-Net: the conditional recurrent generator on faces, with a discriminator.
 
 "The same structure as the bottom layer [...]. The difference is that a
 discriminator is added on the top of the generated images" (section 4.1).
@@ -12,28 +12,30 @@ import ml_collections
 
 from cmm_jax.models.base import (
   AXIS,
-  Architecture,
+  Model,
   Phase,
-  dtype_of,
+  compute_dtype,
+  gan_losses,
   merge_batch_and_time,
-  play,
 )
-from cmm_jax.models.landmark_generator import RecurrentGenerator, faces
+from cmm_jax.models.recurrent_generator import RecurrentGenerator, faces
 from cmm_jax.networks import lstm, translator, vae
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CRANet(Architecture):
-  """The networks of CMM-Net's phases 1 and 2 with faces for landmark images,
-  and its discriminator, which is given one frame and no neutral face."""
+class CRANet(Model):
+  """CMM-Net's phases 1 and 2 on faces, with an adversarial loss.
+
+  The discriminator sees single frames, without the neutral face.
+  """
 
   vae: vae.ImageVAE
   conditional: lstm.ConditionalLSTM
   discriminator: translator.Discriminator
 
   def networks(self):
-    side, embedding_dim = self.vae.image_size, self.vae.embedding_dim
-    face, label = jnp.zeros((1, side, side, 3)), jnp.zeros((1, self.num_labels))
+    size, embedding_dim = self.vae.image_size, self.vae.embedding_dim
+    face, label = jnp.zeros((1, size, size, 3)), jnp.zeros((1, self.num_labels))
     return {
       "vae": (self.vae, (face,)),
       "conditional": (self.conditional, (jnp.zeros((1, embedding_dim)), label)),
@@ -41,75 +43,78 @@ class CRANet(Architecture):
     }
 
   @property
-  def sequences(self) -> RecurrentGenerator:
-    """The conditional generator of faces."""
+  def face_generator(self) -> RecurrentGenerator:
+    """The conditional recurrent generator of faces."""
     return RecurrentGenerator(
       self.vae, self.conditional, faces(), self.num_labels
     )
 
-  def used(self):
+  def inference_networks(self):
     return {"cra_net": ("vae", "conditional")}
 
   def generate(self, trained, inputs):
-    """One sequence of each face."""
-    networks = trained["cra_net"]
-    _, embeddings = self.sequences.roll_out(networks, inputs)
-    made = self.sequences.pictures.made(
-      self.sequences.decode(networks, embeddings)
-    )
-    return None, made[:, None]
+    """One sequence per face."""
+    networks, generator = trained["cra_net"], self.face_generator
+    _, embeddings = generator.roll_out(networks, inputs)
+    decoded = generator.decode(networks, embeddings)
+    return None, generator.images.activation(decoded)[:, None]
 
   def phases(self, config):
-    """As CMM-Net's first two (section 3.5)."""
+    """CMM-Net's first two phases (section 3.5)."""
+    generator = self.face_generator
     return (
       Phase(
         "cra_net_vae",
-        {"vae": None},
-        {},
-        functools.partial(self.sequences.vae_loss, config.loss),
-        self.sequences.vae_show,
+        trainable={"vae": None},
+        frozen={},
+        loss=functools.partial(generator.vae_loss, config.loss),
+        visualize=generator.visualize_vae,
         with_frames=True,
       ),
       Phase(
         "cra_net",
-        {"vae": "cra_net_vae", "conditional": None, "discriminator": None},
-        {},
-        functools.partial(self.loss, config.loss),
-        self.sequences.conditional_show,
+        trainable={
+          "vae": "cra_net_vae",
+          "conditional": None,
+          "discriminator": None,
+        },
+        frozen={},
+        loss=functools.partial(self.loss, config.loss),
+        visualize=generator.visualize_conditional,
         with_frames=True,
       ),
     )
 
-  def loss(self, weight, networks, batch):
-    """The conditional generator's, and the judge's on the drawn frames."""
-    pictures = self.sequences.pictures
-    loss, terms, decoded = self.sequences.conditional_terms(
-      weight, networks, batch
+  def loss(self, loss_config, networks, batch):
+    """The conditional generator's loss plus both adversarial losses."""
+    generator = self.face_generator
+    loss, metrics, decoded = generator.conditional_metrics(
+      loss_config, networks, batch
     )
-    played, judged = play(
+    adversarial, statistics = gan_losses(
       self.discriminator,
       networks["discriminator"],
-      (merge_batch_and_time(pictures.drawn(batch)),),
-      (merge_batch_and_time(pictures.made(decoded)),),
+      (merge_batch_and_time(generator.images.sampled_frames(batch)),),
+      (merge_batch_and_time(generator.images.activation(decoded)),),
     )
-    loss = loss + weight.cra_net_adversarial * played["adversarial"]
-    loss = loss + played["discriminator"]
-    return loss, ({**terms, **played}, {"discriminator": judged})
+    loss = loss + loss_config.cra_net_adversarial * adversarial["adversarial"]
+    loss = loss + adversarial["discriminator"]
+    return loss, ({**metrics, **adversarial}, {"discriminator": statistics})
 
 
-def architecture(config: ml_collections.ConfigDict, num_labels: int) -> CRANet:
-  """The networks at the config's sizes, which are those of CMM-Net."""
+def build(config: ml_collections.ConfigDict, num_labels: int) -> CRANet:
+  """Builds the model at the config's sizes, which are CMM-Net's."""
   data, model = config.data, config.model
-  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
+  shared = dict(axis_name=AXIS, dtype=compute_dtype(config))
   return CRANet(
     vae=vae.ImageVAE(
       model.embedding_dim,
       model.vae_width,
       data.image_size,
       image_channels=3,
-      **judge,
+      **shared,
     ),
     conditional=lstm.ConditionalLSTM(data.num_frames, model.lstm_dim),
-    discriminator=translator.Discriminator(model.translator_width, **judge),
+    discriminator=translator.Discriminator(model.translator_width, **shared),
     num_labels=num_labels,
   )

@@ -1,4 +1,4 @@
-"""Phase 3 (section 3.3): the bank of modes beside the conditional sequence."""
+"""Phase 3 (section 3.3): the mode bank, and the variants of its losses."""
 
 import dataclasses
 
@@ -8,168 +8,191 @@ from jax import lax
 
 from cmm_jax import losses
 from cmm_jax.models.base import AXIS
-from cmm_jax.models.landmark_generator import RecurrentGenerator
+from cmm_jax.models.recurrent_generator import RecurrentGenerator
 from cmm_jax.networks import lstm
+
+_CHOICES = {
+  "push_input": ("embeddings", "displacement", "landmark_images"),
+  "reconstruction": ("conditional", "best_of_modes"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModeSettings:
+  """Mode-bank settings (ablation), the defaults as the paper prints them.
+
+  Attributes:
+    shared_start: whether modes add steps to the conditional embeddings (ours)
+      instead of predicting embeddings of their own.
+    push_input: what the mode discriminator reads of each mode: "embeddings",
+      the time average h_*k; "displacement", the time average of h_tk - h_0
+      (ours); or "landmark_images", the same average after decoding and
+      re-encoding the sampled frames, so that only visible differences count
+      (ours).
+    reconstruction: which sequences the BCE is computed of: the "conditional"
+      one, or also the "best_of_modes", each clip's nearest modes (ours).
+    push: multiplies `config.loss.push`, the weight of eq. 3.
+  """
+
+  shared_start: bool = False
+  push_input: str = "embeddings"
+  reconstruction: str = "conditional"
+  push: float = 1.0
+
+  def __post_init__(self):
+    for name, choices in _CHOICES.items():
+      value = getattr(self, name)
+      if value not in choices:
+        raise ValueError(
+          f"config.modes.{name} is {value!r}; choose one of "
+          f"{', '.join(map(repr, choices))}."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class ModeLossVariant:
-  """How the modes are made and what parts them.
+  """One row of the ablation of the modes' losses.
 
   Attributes:
-    shared_start: modes leave from the conditional embeddings (ours) instead of
-      putting out embeddings of their own.
-    push_reads: what the push's discriminator is given of each mode: "embeddings",
-      the average h_*k over time; "change", the average of h_tk - h_0 (ours); or
-      "landmark_images", the same of the embeddings that the encoder gives to what the
-      drawn frames are decoded to, so that only what is seen counts (ours).
-    reconstruction: what the BCE judges: the "conditional" sequence, or also the
-      "best_of_modes", each clip's nearest modes (ours).
-    push: a factor on the config's weight of eq. 3.
+    title: its heading in the tables.
+    base: the settings that it changes: "paper" or "config".
+    changes: to the base, fields of `ModeSettings`.
   """
 
-  shared_start: bool
-  push_reads: str
-  reconstruction: str
-  push: float = 1.0
+  title: str
+  base: str
+  changes: dict[str, object] = dataclasses.field(default_factory=dict)
 
-  def __post_init__(self):
-    _check_choice(
-      "push_reads", self.push_reads, ("embeddings", "change", "landmark_images")
-    )
-    _check_choice(
-      "reconstruction", self.reconstruction, ("conditional", "best_of_modes")
-    )
+  def settings(self, config: ml_collections.ConfigDict) -> ModeSettings:
+    """The settings of this variant of a run."""
+    base = ModeSettings(**config.modes) if self.base == "config" else PAPER
+    return dataclasses.replace(base, **self.changes)
 
 
-def _check_choice(name, value, choices):
-  if value not in choices:
-    raise ValueError(
-      f"config.modes.{name} is {value!r}; choose one of "
-      f"{', '.join(map(repr, choices))}."
-    )
+PAPER = ModeSettings()
 
-
-# Eq. 1 to 3 as the paper prints them, and what is added to them: each lever
-# alone, then together. A form says how it differs from the paper's ("printed")
-# or from the config's ("ours").
-AS_PRINTED = dict(
-  shared_start=False, push_reads="embeddings", reconstruction="conditional"
-)
-_FORMS = {
-  "as_printed": ("printed", {}),
-  "as_printed_push_10": ("printed", {"push": 10.0}),
-  "shared_start": ("printed", {"shared_start": True}),
-  "push_on_change": ("printed", {"push_reads": "change"}),
-  "push_on_drawings": ("printed", {"push_reads": "landmark_images"}),
-  "best_of_modes": ("printed", {"reconstruction": "best_of_modes"}),
-  "drawings_too": ("ours", {"push_reads": "landmark_images"}),
-  "push_0": ("ours", {"push": 0.0}),
-  "push_10": ("ours", {"push": 10.0}),
-  "push_100": ("ours", {"push": 100.0}),
+# Each change to the paper's losses alone, then changes to the config's own.
+VARIANTS = {
+  "as_printed": ModeLossVariant("as printed", "paper"),
+  "as_printed_push_10": ModeLossVariant("… push × 10", "paper", {"push": 10.0}),
+  "shared_start": ModeLossVariant(
+    "… shared start", "paper", {"shared_start": True}
+  ),
+  "push_on_displacement": ModeLossVariant(
+    "… push on displacement", "paper", {"push_input": "displacement"}
+  ),
+  "push_on_landmark_images": ModeLossVariant(
+    "… push on landmark images", "paper", {"push_input": "landmark_images"}
+  ),
+  "best_of_modes": ModeLossVariant(
+    "… best of modes", "paper", {"reconstruction": "best_of_modes"}
+  ),
+  "ours_push_on_landmark_images": ModeLossVariant(
+    "ours, push on landmark images",
+    "config",
+    {"push_input": "landmark_images"},
+  ),
+  "push_0": ModeLossVariant("ours, push × 0", "config", {"push": 0.0}),
+  "push_10": ModeLossVariant("ours, push × 10", "config", {"push": 10.0}),
+  "push_100": ModeLossVariant("ours, push × 100", "config", {"push": 100.0}),
 }
-FORMS = tuple(_FORMS)  # the forms that are compared with the config's own
 
 
-def variant_settings(
-  config: ml_collections.ConfigDict, name: str = ""
-) -> ModeLossVariant:
-  """The config's form of the modes, or the one of `FORMS` called `name`.
+def mode_settings(
+  config: ml_collections.ConfigDict, variant: str = ""
+) -> ModeSettings:
+  """The mode-bank settings of the config, or of one of `VARIANTS`.
 
   Raises:
-    ValueError: a choice in `config.modes` does not exist.
+    ValueError: `config.modes` holds an unknown choice.
   """
-  ours = ModeLossVariant(**config.modes)
-  if not name:
-    return ours
-  start, changes = _FORMS[name]
-  if start == "printed":
-    changes = AS_PRINTED | changes
-  return dataclasses.replace(ours, **changes)
+  if not variant:
+    return ModeSettings(**config.modes)
+  return VARIANTS[variant].settings(config)
 
 
 @dataclasses.dataclass(frozen=True)
-class Modes:
-  """A bank of modes over a generator's embeddings.
+class ModeBankObjective:
+  """What trains the mode bank.
 
   Attributes:
     bank: the K LSTMs.
-    discriminator: that tells them apart.
-    sequences: what gives them their embeddings.
-    form: how they are made and parted.
+    discriminator: classifies the mode.
+    generator: provides the conditional embeddings.
+    settings: the variant of the losses.
   """
 
   bank: lstm.ModeBank
   discriminator: lstm.ModeDiscriminator
-  sequences: RecurrentGenerator
-  form: ModeLossVariant
+  generator: RecurrentGenerator
+  settings: ModeSettings
 
-  def loss(self, weight, networks, batch):
-    """Phase 3's."""
-    sequences = self.sequences
-    loss, terms, posterior, _ = sequences.vae_terms(
-      networks["vae"], batch, weight, train=False
+  def loss(self, loss_config, networks, batch):
+    """The loss of phase 3: BCE, pull (eq. 2) and push (eq. 3)."""
+    generator, settings = self.generator, self.settings
+    loss, metrics, posterior, _ = generator.vae_metrics(
+      networks["vae"], batch, loss_config, train=False
     )
-    first, embeddings = sequences.roll_out(networks, batch)
+    first, embeddings = generator.roll_out(networks, batch)
     modes = self.bank.apply(networks["modes"], embeddings)  # [m b t d]
-    judged = self.form.reconstruction == "best_of_modes"
 
-    bce, gap, _ = sequences.sequence_costs(
+    bce, distance, _ = generator.sequence_losses(
       networks, batch, embeddings, posterior
     )
-    bce, gap = jnp.mean(bce), jnp.mean(gap)
-    pull = losses.pull(modes, embeddings)
-    loss = loss + bce + weight.embeddings * gap + weight.pull * pull
-    terms = {"conditional_bce": bce, "pull": pull, **terms}
+    metrics["conditional_bce"] = bce = jnp.mean(bce)
+    metrics["pull"] = pull = losses.pull(modes, embeddings)
+    loss = loss + bce + loss_config.embeddings * jnp.mean(distance)
+    loss = loss + loss_config.pull * pull
 
-    if judged or self.form.push_reads == "landmark_images":
-      bces, gaps, decoded = sequences.sequence_costs(
+    best_of_modes = settings.reconstruction == "best_of_modes"
+    if best_of_modes or settings.push_input == "landmark_images":
+      bces, distances, decoded = generator.sequence_losses(
         networks, batch, modes, posterior
       )
-    if judged:
-      costs = bces + weight.embeddings * gaps  # [m b]
-      shares = _global_assignment(costs, weight.assignment_temperature)
-      loss = loss + jnp.mean(jnp.sum(shares * costs, axis=0))
-      terms["modes_bce"] = jnp.mean(jnp.sum(shares * bces, axis=0))
-      terms["modes_codes"] = jnp.mean(jnp.sum(shares * gaps, axis=0))
-      terms["modes_bce_all"] = jnp.mean(bces)
+    if best_of_modes:
+      costs = bces + loss_config.embeddings * distances  # [m b]
+      assignment = _global_assignment(costs, loss_config.assignment_temperature)
+      loss = loss + jnp.mean(jnp.sum(assignment * costs, axis=0))
+      metrics["modes_bce"] = jnp.mean(jnp.sum(assignment * bces, axis=0))
+      metrics["modes_embeddings"] = jnp.mean(
+        jnp.sum(assignment * distances, axis=0)
+      )
+      metrics["modes_bce_all"] = jnp.mean(bces)
 
-    if self.form.push_reads == "landmark_images":
-      average = self._seen(networks, decoded) - first[None]
+    if settings.push_input == "landmark_images":
+      average = self._reencode(networks, decoded) - first[None]
     else:
       average = jnp.mean(modes, axis=2)  # h_*k
-      if self.form.push_reads == "change":
+      if settings.push_input == "displacement":
         average = average - first[None]
     push = losses.push(
       self.discriminator.apply(networks["mode_discriminator"], average)
     )
-    terms["push"] = push
-    return loss + self.form.push * weight.push * push, (terms, {})
+    metrics["push"] = push
+    return loss + settings.push * loss_config.push * push, (metrics, {})
 
-  def _seen(self, networks, decoded):
-    """The average code [m b d] of decoded frames [m b f h w c], as an encoder
-    gives it that cannot learn to see what is not there."""
-    drawn = self.sequences.pictures.made(decoded)
-    embeddings, _ = self.sequences.vae.apply(
+  def _reencode(self, networks, decoded):
+    """Encodes decoded frames [m b f h w c] with a frozen encoder; averages
+    over the frames to [m b d]."""
+    images = self.generator.images.activation(decoded)
+    embeddings, _ = self.generator.vae.apply(
       lax.stop_gradient(networks["vae"]),
-      drawn.reshape(-1, *drawn.shape[3:]),
+      images.reshape(-1, *images.shape[3:]),
       method="encode",
     )
-    return jnp.mean(embeddings.reshape(*drawn.shape[:3], -1), axis=2)
+    return jnp.mean(embeddings.reshape(*images.shape[:3], -1), axis=2)
 
-  def show(self, networks, batch):
-    """The first clip's conditional sequence, and its modes."""
-    _, embeddings = self.sequences.roll_out(networks, batch)
+  def visualize(self, networks, batch):
+    """The first clip's conditional sequence above its modes."""
+    _, embeddings = self.generator.roll_out(networks, batch)
     modes = self.bank.apply(networks["modes"], embeddings[:1])
     rows = jnp.concatenate([embeddings[:1], modes[:, 0]])
-    return self.sequences.show(networks, rows)
+    return self.generator.visualize(networks, rows)
 
 
 def _global_assignment(costs, temperature):
-  """`sinkhorn_assignment` over the global batch, for this device's examples."""
-  everyone = lax.all_gather(costs, AXIS, axis=1, tiled=True)
-  shares = losses.sinkhorn_assignment(
-    lax.stop_gradient(everyone), temperature=temperature
-  )
-  own = lax.axis_index(AXIS) * costs.shape[1]
-  return lax.dynamic_slice_in_dim(shares, own, costs.shape[1], axis=1)
+  """`sinkhorn_assignment` of the global batch, for this device's examples."""
+  everywhere = lax.all_gather(costs, AXIS, axis=1, tiled=True)
+  assignment = losses.sinkhorn_assignment(everywhere, temperature=temperature)
+  start = lax.axis_index(AXIS) * costs.shape[1]
+  return lax.dynamic_slice_in_dim(assignment, start, costs.shape[1], axis=1)

@@ -1,80 +1,90 @@
-"""The phases of training: which networks learn what, in which order.
+"""The models by name.
 
 Each model has a file that holds its networks at the config's sizes, its phases
-and how it makes smiles: `cmm_net.py` is the paper's, with its losses in the
-files beside it, and the others are what the paper compares it with. A further
-model is one file of networks in `models/`, one file here and its line in
-`MODELS`. `phase.py` has the records that `train.py` and `generate.py` use.
+and its inference: `cmm_net.py` is the paper's, with the objectives of its
+phases in the files beside it; `cra_net.py` and `video_gan.py` are what the
+paper compares it with. A further model is a file of networks in `networks/`, a
+file here and an entry in `MODELS`. A further variant of the modes' losses is an
+entry in `mode_bank.VARIANTS`.
 """
 
+import dataclasses
 import functools
+from collections.abc import Callable
 
 import ml_collections
 
-from cmm_jax.models import cmm_net, cra_net, video_gan
-from cmm_jax.models.base import AXIS, Architecture, Phase
-from cmm_jax.models.cmm_net import NAMES
-from cmm_jax.models.mode_bank import AS_PRINTED, FORMS
+from cmm_jax.models import cmm_net, cra_net, mode_bank, video_gan
+from cmm_jax.models.base import Model
 
-__all__ = [
-  "AS_PRINTED",
-  "AXIS",
-  "FORMS",
-  "MODELS",
-  "NAMES",
-  "Architecture",
-  "Phase",
-  "architecture",
-  "named",
-]
+# All variants of the modes' losses, as one name for `config.train.model`.
+ALL_VARIANTS = "mode_loss_variants"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """A model that can be trained.
+
+  Attributes:
+    title: its heading in the tables.
+    build: `build(config, num_labels)` returns the model.
+    variant: the entry of `mode_bank.VARIANTS` that it is, or "".
+  """
+
+  title: str
+  build: Callable[[ml_collections.ConfigDict, int], Model]
+  variant: str = ""
+
 
 MODELS = {
-  "cmm_net": cmm_net.architecture,
-  "video_gan": video_gan.architecture,
-  "cra_net": cra_net.architecture,
+  "cmm_net": Entry("CMM-Net", cmm_net.build),
+  "cra_net": Entry("CRA-Net", cra_net.build),
+  "video_gan": Entry("Video-GAN", video_gan.build),
   **{
-    f"cmm_net_{form}": functools.partial(cmm_net.architecture, form=form)
-    for form in FORMS
+    f"cmm_net_{name}": Entry(
+      f"CMM-Net, {variant.title}",
+      functools.partial(cmm_net.build, variant=name),
+      name,
+    )
+    for name, variant in mode_bank.VARIANTS.items()
   },
 }
 
-# All forms of the modes' losses, as one name for `config.train.model`.
-_MODE_LOSSES = "mode_loss_variants"
 
-
-def named(models: str) -> list[str]:
-  """The models that are meant by names with commas between them, in order.
-
-  A form of the modes' losses shares phases with CMM-Net, which comes before it.
-
-  Raises:
-    ValueError: there is no such model.
-  """
-  found = []
-  for name in map(str.strip, models.split(",")):
-    if name == _MODE_LOSSES:
-      found += ["cmm_net", *(f"cmm_net_{form}" for form in FORMS)]
-      continue
-    if name not in MODELS:
-      raise ValueError(
-        f"There is no model {name!r}; choose one of {', '.join(MODELS)}, "
-        f"several with commas between them, or {_MODE_LOSSES} for all forms of "
-        "the modes' losses."
-      )
-    found += ["cmm_net", name] if name.startswith("cmm_net_") else [name]
-  return list(dict.fromkeys(found))
-
-
-def architecture(
+def build(
   config: ml_collections.ConfigDict, num_labels: int, model: str = "cmm_net"
-) -> Architecture:
-  """The networks of a model at the config's sizes.
+) -> Model:
+  """Builds a model at the config's sizes.
 
   Raises:
-    ValueError: there is no such model.
+    ValueError: the model's name or one of its settings is unknown.
   """
-  if model not in MODELS:
+  _check_name(model)
+  return MODELS[model].build(config, num_labels)
+
+
+def parse_names(models: str) -> list[str]:
+  """The names in a comma-separated list, in order and without repetition.
+
+  A variant shares phases with CMM-Net, which is put before it.
+
+  Raises:
+    ValueError: a name is unknown.
+  """
+  names = []
+  for name in map(str.strip, models.split(",")):
+    if name == ALL_VARIANTS:
+      names += ["cmm_net", *(n for n, e in MODELS.items() if e.variant)]
+      continue
+    _check_name(name)
+    names += ["cmm_net", name] if MODELS[name].variant else [name]
+  return list(dict.fromkeys(names))
+
+
+def _check_name(name):
+  if name not in MODELS:
     raise ValueError(
-      f"There is no model {model!r}; choose one of {', '.join(MODELS)}."
+      f"There is no model {name!r}; choose one of {', '.join(MODELS)}, several "
+      f"with commas between them, or {ALL_VARIANTS} for all variants of the "
+      "modes' losses."
     )
-  return MODELS[model](config, num_labels)

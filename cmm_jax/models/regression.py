@@ -1,45 +1,47 @@
-"""A last phase, ours: the readers that measure what the others make."""
+"""Phase 5 (ours): the regressors that measure generated images."""
 
 import dataclasses
 
 import jax.numpy as jnp
 
 from cmm_jax.models.base import apply, merge_batch_and_time
-from cmm_jax.models.landmark_generator import RecurrentGenerator
+from cmm_jax.models.recurrent_generator import RecurrentGenerator
 from cmm_jax.models.translation import face_pairs, mixed_landmark_images
 from cmm_jax.networks import regressors
 
 
 @dataclasses.dataclass(frozen=True)
-class Regression:
-  """The readers, beside the VAE whose landmark_images they are given too."""
+class RegressorObjective:
+  """What trains the regressors of landmarks and action units."""
 
   landmark_regressor: regressors.LandmarkRegressor
   action_unit_regressor: regressors.ActionUnitRegressor
-  sequences: RecurrentGenerator
+  generator: RecurrentGenerator
 
-  def loss(self, weight, networks, batch):
-    """The mean distance of points, and of action units."""
-    points, points_new = apply(
+  def loss(self, loss_config, networks, batch):
+    """Mean landmark error, in pixels, plus mean absolute action-unit error."""
+    points, updated_landmark_regressor = apply(
       self.landmark_regressor,
       networks["landmark_regressor"],
-      mixed_landmark_images(self.sequences, weight, networks, batch),
+      mixed_landmark_images(self.generator, loss_config, networks, batch),
       train=True,
     )
-    units, units_new = apply(
+    action_units, updated_action_unit_regressor = apply(
       self.action_unit_regressor,
       networks["action_unit_regressor"],
       *face_pairs(batch),
       train=True,
     )
-    point_gaps = points - merge_batch_and_time(batch["points"])
-    unit_gaps = units - merge_batch_and_time(batch["action_units"])
-    terms = {
-      "points_px": jnp.mean(jnp.linalg.norm(point_gaps, axis=-1)),
-      "action_units": jnp.mean(jnp.abs(unit_gaps)),
+    point_errors = points - merge_batch_and_time(batch["points"])
+    action_unit_errors = action_units - merge_batch_and_time(
+      batch["action_units"]
+    )
+    metrics = {
+      "landmarks_px": jnp.mean(jnp.linalg.norm(point_errors, axis=-1)),
+      "action_units": jnp.mean(jnp.abs(action_unit_errors)),
     }
     statistics = {
-      "landmark_regressor": points_new["batch_stats"],
-      "action_unit_regressor": units_new["batch_stats"],
+      "landmark_regressor": updated_landmark_regressor["batch_stats"],
+      "action_unit_regressor": updated_action_unit_regressor["batch_stats"],
     }
-    return terms["points_px"] + terms["action_units"], (terms, statistics)
+    return sum(metrics.values()), (metrics, statistics)

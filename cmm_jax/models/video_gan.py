@@ -10,76 +10,73 @@ import ml_collections
 from cmm_jax import losses
 from cmm_jax.models.base import (
   AXIS,
-  Architecture,
+  Model,
   Phase,
   apply,
-  dtype_of,
-  play,
+  compute_dtype,
+  gan_losses,
   to_signed_range,
 )
 from cmm_jax.networks.video_gan import VideoDiscriminator, VideoGenerator
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VideoGAN(Architecture):
+class VideoGAN(Model):
   """A generator and a discriminator, trained anew for each label.
 
-  Each label is a phase that draws its clips alone, not a row of a bank: no
-  clip then passes through another label's networks, BatchNorm's statistics are
-  the label's own, one label's weights are in memory at a time, and the loop
-  sees a phase like any other. Its networks' names are the same for all labels,
-  so that all run one program and only the first compiles it.
+  Each label is a phase that samples that label's clips alone. No clip passes
+  through another label's networks, BatchNorm's statistics are the label's own,
+  and one label's weights are in memory at a time. The networks have the same
+  names for all labels, so that only the first one compiles a program.
   """
 
   generator: VideoGenerator
   discriminator: VideoDiscriminator
 
   def networks(self):
-    side, frames = self.generator.image_size, self.generator.num_frames
+    size, frames = self.generator.image_size, self.generator.num_frames
+    face, clip = jnp.zeros((1, size, size, 3)), (1, frames, size, size, 3)
     return {
-      "generator": (self.generator, (jnp.zeros((1, side, side, 3)),)),
-      "discriminator": (
-        self.discriminator,
-        (jnp.zeros((1, frames, side, side, 3)),),
-      ),
+      "generator": (self.generator, (face,)),
+      "discriminator": (self.discriminator, (jnp.zeros(clip),)),
     }
 
-  def used(self):
-    return {folder: ("generator",) for folder in self._folders()}
+  def inference_networks(self):
+    return {phase: ("generator",) for phase in self._phase_names()}
 
-  def _folders(self):
+  def _phase_names(self):
     return [f"video_gan_{label}" for label in range(self.num_labels)]
 
   def generate(self, trained, inputs):
-    """One clip of each face, by its label's generator."""
+    """One clip per face, from the label's generator."""
     first = to_signed_range(inputs["first_frame"])
     clips = [
-      self.generator.apply(trained[folder]["generator"], first)
-      for folder in self._folders()
+      self.generator.apply(trained[phase]["generator"], first)
+      for phase in self._phase_names()
     ]
     chosen = jnp.stack(clips)[inputs["label"], jnp.arange(first.shape[0])]
     return None, chosen[:, None]
 
   def phases(self, config):
-    """One for each label.
+    """One phase per label.
 
     Raises:
-      ValueError: the discriminator would not be given whole clips.
+      ValueError: the discriminator would not see whole clips.
     """
-    drawn = config.phases.video_gan.frames_per_clip
-    if drawn != config.data.num_frames:
+    num_frames = config.phases.video_gan.frames_per_clip
+    if num_frames != config.data.num_frames:
       raise ValueError(
-        f"config.phases.video_gan.frames_per_clip is {drawn}, but Video-GAN is "
-        "judged on whole clips; set it to config.data.num_frames = "
-        f"{config.data.num_frames}."
+        f"config.phases.video_gan.frames_per_clip is {num_frames}, but "
+        "Video-GAN's discriminator takes whole clips; set it to "
+        f"config.data.num_frames = {config.data.num_frames}."
       )
     return tuple(
       Phase(
         "video_gan",
-        {"generator": None, "discriminator": None},
-        {},
-        functools.partial(self.loss, config.loss),
-        self.show,
+        trainable={"generator": None, "discriminator": None},
+        frozen={},
+        loss=functools.partial(self.loss, config.loss),
+        visualize=self.visualize,
         with_frames=True,
         label=label,
         variant=str(label),
@@ -87,45 +84,38 @@ class VideoGAN(Architecture):
       for label in range(self.num_labels)
     )
 
-  def loss(self, weight, networks, batch):
-    """Adversarial, and L1 on the first frame."""
-    frames, first = (
-      to_signed_range(batch["frames"]),
-      to_signed_range(batch["first_frame"]),
-    )
-    fakes, after = apply(
+  def loss(self, loss_config, networks, batch):
+    """Both adversarial losses, and L1 on the first frame."""
+    frames = to_signed_range(batch["frames"])
+    first = to_signed_range(batch["first_frame"])
+    fakes, updated = apply(
       self.generator, networks["generator"], first, train=True
     )
-    terms, judged = play(
-      self.discriminator,
-      networks["discriminator"],
-      (frames,),
-      (fakes,),
+    metrics, discriminator_statistics = gan_losses(
+      self.discriminator, networks["discriminator"], (frames,), (fakes,)
     )
     l1 = losses.reconstruction_l1(fakes[:, 0], first)
-    loss = weight.video_gan_l1 * l1
-    loss = loss + terms["adversarial"] + terms["discriminator"]
+    loss = loss_config.video_gan_l1 * l1
+    loss = loss + metrics["adversarial"] + metrics["discriminator"]
     statistics = {
-      "generator": after["batch_stats"],
-      "discriminator": judged,
+      "generator": updated["batch_stats"],
+      "discriminator": discriminator_statistics,
     }
-    return loss, ({"first_frame_l1": l1, **terms}, statistics)
+    return loss, ({"first_frame_l1": l1, **metrics}, statistics)
 
-  def show(self, networks, batch):
-    """Of some clips every fourth frame, generated."""
+  def visualize(self, networks, batch):
+    """Every fourth generated frame of four clips."""
     first = to_signed_range(batch["first_frame"][:4])
-    made = self.generator.apply(networks["generator"], first)
-    return {"generated": made[:, ::4] / 2 + 0.5}
+    clips = self.generator.apply(networks["generator"], first)
+    return {"generated": clips[:, ::4] / 2 + 0.5}
 
 
-def architecture(
-  config: ml_collections.ConfigDict, num_labels: int
-) -> VideoGAN:
-  """The networks at the config's sizes."""
+def build(config: ml_collections.ConfigDict, num_labels: int) -> VideoGAN:
+  """Builds the model at the config's sizes."""
   data, width = config.data, config.model.video_gan_width
-  judge = dict(axis_name=AXIS, dtype=dtype_of(config))
+  shared = dict(axis_name=AXIS, dtype=compute_dtype(config))
   return VideoGAN(
-    generator=VideoGenerator(width, data.num_frames, data.image_size, **judge),
-    discriminator=VideoDiscriminator(width, **judge),
+    generator=VideoGenerator(width, data.num_frames, data.image_size, **shared),
+    discriminator=VideoDiscriminator(width, **shared),
     num_labels=num_labels,
   )

@@ -1,24 +1,58 @@
-"""Landmark image and neutral face to face, and its judge (section 3.4)."""
+"""The image translator and its discriminator (section 3.4)."""
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax import struct
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from cmm_jax.networks import layers
+from cmm_jax.ops import bilinear
+
+# How the last layer's output becomes a face: the paper's form, and two of ours.
+OUTPUTS = ("image", "residual", "motion")
+
+_FLOW_SCALE = 8.0  # pixels of the frame per unit of the last layer
+_MASK_BIAS = -3.0  # at the start of training 5 % of a pixel is new
+_PIXEL_SCALE = 4.0
+
+
+class Translation(struct.PyTreeNode):
+  """What the translator makes.
+
+  Attributes:
+    faces: in [-1, 1].
+    flow: where each pixel of the face comes from in the neutral face, as an
+      offset in pixels, x then y; only with the output "motion".
+    mask: the share of new pixels, in [0, 1]; only with "motion".
+    new_pixels: what the neutral face does not show, in [-1, 1]; only with
+      "motion".
+  """
+
+  faces: Float[Array, "b h w 3"]
+  flow: Float[Array, "b h w 2"] | None = None
+  mask: Float[Array, "b h w 1"] | None = None
+  new_pixels: Float[Array, "b h w 3"] | None = None
 
 
 class Translator(nn.Module):
-  """U-Net of six halving and six doubling layers at 64 pixels (section 4.1).
+  """U-Net from a neutral face and a landmark image to a face (section 4.1).
 
-  With `from_neutral` the network draws what differs from the neutral face: the
-  face is added before the last tanh (ours; False is the paper's form). The
-  layers and their number of weights are the same.
+  Six downsampling and six upsampling layers at 64 pixels. `output` says what
+  the last layer predicts:
+
+    "image": the face itself, through a tanh (the paper).
+    "residual": the difference to the neutral face, before the tanh (ours).
+    "motion": a flow that moves the neutral face's pixels, a mask, and new
+      pixels for what was hidden, such as teeth (ours).
+
+  The "image" and "residual" forms have the same parameters; "motion" has six
+  output channels instead of three.
   """
 
   width: int = 64  # channels of the first layer; doubled up to eightfold
   image_size: int = 64
-  from_neutral: bool = False
+  output: str = "motion"
   axis_name: str | None = None
   dtype: DTypeLike = jnp.float32  # of the layers' inputs and outputs
 
@@ -28,8 +62,8 @@ class Translator(nn.Module):
     neutral: Float[Array, "b h w 3"],
     landmark_image: Float[Array, "b h w 1"],
     train: bool = False,
-  ) -> Float[Array, "b h w 3"]:
-    """Faces in [-1, 1] and landmark images in [0, 1] to faces in [-1, 1]."""
+  ) -> Translation:
+    """Translates faces in [-1, 1] and landmark images in [0, 1]."""
     levels = layers.levels_down_to(self.image_size, 1)
     channels = layers.pyramid(self.image_size, self.width, levels)
     last = levels - 1
@@ -37,8 +71,8 @@ class Translator(nn.Module):
     x = jnp.concatenate([neutral, landmark_image], axis=-1).astype(self.dtype)
     skips = []
     for i, features in enumerate(channels):
-      # No bias on any, as in pix2pix, though the first and the last layer have
-      # no BatchNorm that would take its place.
+      # As in pix2pix no layer has a bias, not even the first and the last one,
+      # which have no BatchNorm that would take its place.
       x = layers.Downsample(features, use_bias=False, name=f"down_{i}")(x)
       if i not in (0, last):
         x = layers.BatchNorm(self.axis_name, name=f"down_norm_{i}")(x, train)
@@ -50,18 +84,43 @@ class Translator(nn.Module):
       x = layers.BatchNorm(self.axis_name, name=f"up_norm_{i}")(x, train)
       x = nn.relu(x)
       x = jnp.concatenate([x, skips[last - 1 - i]], axis=-1)
-    # Beside the neutral face it starts at nearly nothing: training then goes on
-    # from the neutral face instead of from noise.
-    gain = 0.01 if self.from_neutral else 1.0
-    x = layers.Upsample(3, gain=gain, name=f"up_{last}")(x).astype(jnp.float32)
-    if self.from_neutral:
+
+    # A form that starts from the neutral face starts close to it: training
+    # then goes on from there instead of from noise.
+    gain = 1.0 if self.output == "image" else 0.01
+    features = 6 if self.output == "motion" else 3
+    x = layers.Upsample(features, gain=gain, name=f"up_{last}")(x)
+    x = x.astype(jnp.float32)
+    if self.output == "motion":
+      return compose(
+        neutral,
+        flow=_FLOW_SCALE * x[..., :2],
+        mask=nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
+        new_pixels=jnp.tanh(_PIXEL_SCALE * x[..., 3:]),
+      )
+    if self.output == "residual":
       # The limit keeps arctanh finite at pure black and white.
       x = x + jnp.arctanh(jnp.clip(neutral, -0.99, 0.99))
-    return jnp.tanh(x)
+    return Translation(jnp.tanh(x))
+
+
+def compose(
+  neutral: Float[Array, "b h w 3"],
+  *,
+  flow: Float[Array, "b h w 2"],
+  mask: Float[Array, "b h w 1"],
+  new_pixels: Float[Array, "b h w 3"],
+) -> Translation:
+  """Moves the neutral face's pixels and blends in the new ones (ours).
+
+  z = (1 - mask) * warp(z_0, flow) + mask * new_pixels
+  """
+  faces = (1 - mask) * bilinear.warp(neutral, flow) + mask * new_pixels
+  return Translation(faces, flow, mask, new_pixels)
 
 
 class Discriminator(nn.Module):
-  """Judges pairs of faces (section 3.4, section 4.1) or faces, cell by cell."""
+  """Patch discriminator on pairs of faces or single faces (section 4.1)."""
 
   width: int = 64
   axis_name: str | None = None
@@ -70,8 +129,8 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(
     self, *faces: Float[Array, "b h w 3"], train: bool = False
-  ) -> Float[Array, "b cells_h cells_w 1"]:
-    """One logit per cell of the last map, high where the faces look real."""
+  ) -> Float[Array, "b patches_h patches_w 1"]:
+    """One logit per patch; positive means real."""
     x = jnp.concatenate(faces, axis=-1).astype(self.dtype)
     for i in range(4):
       features = self.width * 2**i
@@ -86,5 +145,5 @@ class Discriminator(nn.Module):
 
 
 def _conv(features, x, **settings):
-  """Conv(4,1,1), of the type of `x`."""
+  """Conv(4,1,1) in the dtype of `x`."""
   return nn.Conv(features, (4, 4), padding=1, dtype=x.dtype, **settings)(x)
