@@ -1,7 +1,7 @@
-"""Regression that read generated pictures; they take no part in making them.
+"""Regressors that measure generated images (ours).
 
-Neither is in the paper, which measures by OpenFace. Both are quoted with their
-error on true pictures of held-out people.
+The paper measures with OpenFace. Neither regressor takes part in generation;
+results state their error on real images of held-out people.
 """
 
 import flax.linen as nn
@@ -12,7 +12,13 @@ from cmm_jax.networks import layers
 
 
 class LandmarkRegressor(nn.Module):
-  """Landmark image to its 68 points."""
+  """Predicts the 68 landmarks of a landmark image.
+
+  Attributes:
+    width: channels of the first layer; see `layers.pyramid`.
+    image_size: height and width in pixels.
+    axis_name: as in `layers.BatchNorm`.
+  """
 
   width: int = 32
   image_size: int = 64
@@ -22,14 +28,20 @@ class LandmarkRegressor(nn.Module):
   def __call__(
     self, landmark_images: Float[Array, "b h w 1"], train: bool = False
   ) -> Float[Array, "b 68 2"]:
-    """Images in [0, 1] to x and y in pixels."""
-    x = _trunk(landmark_images, self, train)
+    """Maps images in [0, 1] to x and y in pixels."""
+    x = _encode(self, landmark_images, train)
     x = nn.Dense(68 * 2, name="points")(x).reshape(-1, 68, 2)
-    return self.image_size * (0.5 + 0.1 * x)
+    return self.image_size * (0.5 + 0.1 * x)  # starts at the center
 
 
 class ActionUnitRegressor(nn.Module):
-  """A face and the same person's neutral face to AU06 and AU12."""
+  """Predicts AU06 and AU12 of a face, given the person's neutral face.
+
+  Attributes:
+    width: channels of the first layer; see `layers.pyramid`.
+    image_size: height and width in pixels.
+    axis_name: as in `layers.BatchNorm`.
+  """
 
   width: int = 32
   image_size: int = 64
@@ -42,20 +54,23 @@ class ActionUnitRegressor(nn.Module):
     face: Float[Array, "b h w 3"],
     train: bool = False,
   ) -> Float[Array, "b 2"]:
-    """Faces in [-1, 1] to intensities, meant to lie in 0 ... 5."""
+    """Maps faces in [-1, 1] to intensities, nominally in [0, 5]."""
     x = jnp.concatenate([face, face - neutral], axis=-1)
-    return 2.5 * nn.Dense(2, name="intensities")(_trunk(x, self, train))
+    return 2.5 * nn.Dense(2, name="intensities")(_encode(self, x, train))
 
 
-def _trunk(
-  x: Array, reader: LandmarkRegressor | ActionUnitRegressor, train: bool
-):
-  """Halves the picture down to 4x4 and gives one vector."""
-  levels = layers.levels_down_to(reader.image_size, 4)
-  channels = layers.pyramid(reader.image_size, reader.width, levels)
+def _encode(
+  regressor: LandmarkRegressor | ActionUnitRegressor, x: Array, train: bool
+) -> Array:
+  """Downsamples images to 4x4 pixels and maps them to one vector each.
+
+  The layers belong to the regressor, in whose `__call__` this runs.
+  """
+  levels = layers.levels_down_to(regressor.image_size, 4)
+  channels = layers.pyramid(regressor.image_size, regressor.width, levels)
   for i, features in enumerate(channels):
     x = layers.Downsample(features, use_bias=False, name=f"conv_{i}")(x)
-    x = layers.BatchNorm(reader.axis_name, name=f"norm_{i}")(x, train)
+    x = layers.BatchNorm(regressor.axis_name, name=f"norm_{i}")(x, train)
     x = layers.leaky_relu(x)
-  x = layers.DenseHead(4 * reader.width, name="flatten")(x)
+  x = layers.DenseHead(4 * regressor.width, name="flatten")(x)
   return layers.leaky_relu(x)
