@@ -19,11 +19,12 @@ from cmm_jax.preprocess import (
   decode,
   faces,
   mediapipe_faces,
+  pipeline,
   preview,
   segment,
   track,
 )
-from tfds_builders import miniatures
+from tfds_builders.fake_data import film, openface
 
 _FRAMES, _RATE, _FACE = 195, 50, 400
 _AT_ONCE = 40  # decoded frames that are kept for timing the other steps
@@ -34,13 +35,17 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "smile.mp4"
     table = path.with_suffix(".csv")
-    truth = miniatures.film_smile(path, _FRAMES, _RATE, (1920, 1080), _FACE)
-    miniatures.write_openface(table, truth, _RATE)
-    source = clip.Source("smile", path, "posed", "x")
-    labelled = clip.Source(
-      "smile", path, "posed", "x", units=action_units.OpenFaceTable(table)
+    truth = film.render_smile(path, _FRAMES, _RATE, (1920, 1080), _FACE)
+    openface.write_table(table, truth, _RATE)
+    source = clip.SourceVideo("smile", path, "posed", "x")
+    labelled = clip.SourceVideo(
+      "smile",
+      path,
+      "posed",
+      "x",
+      action_units=action_units.OpenFaceTable(table),
     )
-    clip.prepare(labelled)  # loads the models
+    pipeline.preprocess_video(labelled)  # loads the models
 
     print("| step | ms |\n|---|---|")
     opened = decode.open_video(path)
@@ -52,13 +57,13 @@ def main() -> None:
     spent = time.perf_counter() - started
     row("decode, a frame", spent / _FRAMES)
 
-    finder = faces.Finder()
+    finder = faces.FaceDetector()
     per_picture("detect at full size, a frame", pictures[:5], full_size(finder))
-    per_picture("find in the whole picture, a frame", pictures, finder.find)
-    follower = track.Follower(finder)
+    per_picture("find in the whole picture, a frame", pictures, finder.detect)
+    follower = track.FaceTracker(finder)
     per_picture("find near the last face, a frame", pictures, follower)
-    with mediapipe_faces.Blendshapes() as blendshapes:
-      face = finder.find(pictures[0])[0]
+    with mediapipe_faces.BlendshapeEstimator() as blendshapes:
+      face = finder.detect(pictures[0])[0]
       blendshapes(pictures[0], face)
       per_picture(
         "blendshapes, a frame", pictures, lambda one: blendshapes(one, face)
@@ -68,9 +73,9 @@ def main() -> None:
       pictures,
       lambda one: align.align(one, face.points, 64),
     )
-    (made,) = clip.prepare(labelled)
+    (made,) = pipeline.preprocess_video(labelled)
     started = time.perf_counter()
-    preview.draw(made, segment.DEFAULT)
+    preview.render(made, segment.DEFAULT_THRESHOLDS)
     row("preview, a clip", time.perf_counter() - started)
 
     for name, one in (
@@ -78,7 +83,7 @@ def main() -> None:
       ("a video with estimated units", source),
     ):
       started = time.perf_counter()
-      clip.prepare(one)
+      pipeline.preprocess_video(one)
       spent = time.perf_counter() - started
       row(f"{name} ({60 / spent:.1f} a minute)", spent)
 

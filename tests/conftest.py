@@ -21,9 +21,9 @@ os.environ["XLA_FLAGS"] = " ".join(
 )
 # What is rendered, and the faces found in it, once for all processes: they
 # inherit the variable from the one that starts them and clears up.
-if "CMM_JAX_MINIATURES" not in os.environ:
-  _rendered = tempfile.TemporaryDirectory(prefix="miniatures_")
-  os.environ["CMM_JAX_MINIATURES"] = _rendered.name
+if "CMM_JAX_FAKE_DATA" not in os.environ:
+  _rendered = tempfile.TemporaryDirectory(prefix="fake_data_")
+  os.environ["CMM_JAX_FAKE_DATA"] = _rendered.name
 os.environ.setdefault("TFDS_DISABLE_TENSORFLOW_WARNING", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -1,7 +1,8 @@
-"""Alignment: every face upright, at the same place and of the same size.
+"""Alignment: every face upright, at the same position and of the same size.
 
-The line from the eyes' centre to the mouth becomes vertical, with the eyes'
-centre in the middle column (section 4.1). Where in it, and how large, is ours.
+The line from the center of the eyes to the mouth becomes vertical, and the
+center of the eyes lies in the middle column (section 4.1). The row of the eyes
+and the scale are ours.
 """
 
 import dataclasses
@@ -12,43 +13,43 @@ from PIL import Image
 
 from cmm_jax import landmarks
 
-# As shares of the frame's side (ours). Eyes to mouth fill 27 of 64 pixels, so
-# that a full smile moves the corners of the mouth by several of them.
+# As fractions of the frame's side (ours). From the eyes to the mouth there are
+# 27 of 64 pixels, so that a full smile moves the mouth corners by several.
 EYES_ROW = 0.28
 EYES_TO_MOUTH = 27 / 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Similarity:
-  """Turns, scales and shifts a picture's points into those of the frame.
+  """Rotates, scales and translates an image to the aligned frame.
 
-  place_in_frame = matrix @ place_in_picture + shift, both as (x, y) in pixels.
+  frame_point = matrix @ image_point + shift, both as (x, y) in pixels.
   """
 
   matrix: Float[np.ndarray, "2 2"]
   shift: Float[np.ndarray, " 2"]
 
-  def points(
+  def transform(
     self, points: Float[np.ndarray, "*any 2"]
   ) -> Float[np.ndarray, "*any 2"]:
-    """The points where they come to lie in the frame."""
+    """Maps points of the image to the frame."""
     return points @ self.matrix.T + self.shift
 
-  def image(
-    self, picture: UInt8[np.ndarray, "h w 3"], size: int
+  def warp(
+    self, image: UInt8[np.ndarray, "h w 3"], size: int
   ) -> UInt8[np.ndarray, "size size 3"]:
-    """The frame of `size` by `size` pixels, averaged where it gets smaller."""
-    # Pillow's resize averages and its transform does not: turn and cut out at
-    # the picture's own resolution or a little above, then reduce.
-    shrink = 1 / np.sqrt(abs(np.linalg.det(self.matrix)))
-    factor = max(1, int(np.ceil(shrink)))
+    """Renders the frame, `size` by `size` pixels, antialiased."""
+    # Pillow antialiases in `reduce` but not in `transform`: transform at about
+    # the image's own resolution, then reduce.
+    downscaling = 1 / np.sqrt(abs(np.linalg.det(self.matrix)))
+    factor = max(1, int(np.ceil(downscaling)))
     inverse = np.linalg.inv(self.matrix)
     # Frame pixel j covers the large pixels factor * j to factor * (j + 1) - 1.
     offset = inverse @ (np.full(2, (1 / factor - 1) / 2) - self.shift)
     step = inverse / factor
-    # Pillow samples at pixel corners plus a half; points here are centres.
+    # Pillow's coordinates of pixel centers are halves, ours are whole numbers.
     offset = offset + 0.5 - step @ np.full(2, 0.5)
-    large = Image.fromarray(picture).transform(
+    large = Image.fromarray(image).transform(
       (size * factor, size * factor),
       Image.Transform.AFFINE,
       (*step[0], offset[0], *step[1], offset[1]),
@@ -62,60 +63,61 @@ def similarity(
   size: int,
   neutral: Float[np.ndarray, "68 2"] | None = None,
 ) -> Similarity:
-  """Where a face has to go to be aligned.
+  """The transform that aligns a face.
 
   Args:
-    points: the landmarks of the picture, in its pixels.
+    points: the landmarks in pixels of the image.
     size: side of the square frame in pixels.
-    neutral: the landmarks of the clip's neutral frame, from which the scale is
-      taken, so that a smile, which lifts the mouth, does not enlarge the face.
+    neutral: the landmarks of the clip's neutral frame. They determine the
+      scale, so that a smile, which lifts the mouth, does not enlarge the face.
 
   Returns:
-    The similarity from the picture to the frame.
+    The similarity from the image to the frame.
 
   Raises:
-    ValueError: the eyes and the mouth are at the same place.
+    ValueError: the eyes and the mouth coincide.
   """
-  eyes, down = _eyes_and_mouth(points)
-  _, reference = _eyes_and_mouth(points if neutral is None else neutral)
-  length, reference = np.linalg.norm(down), np.linalg.norm(reference)
+  eyes, mouth = landmarks.eyes_and_mouth(np.asarray(points, np.float64))
+  down = mouth - eyes
+  length = reference = np.linalg.norm(down)
+  if neutral is not None:
+    eyes_of_neutral, mouth_of_neutral = landmarks.eyes_and_mouth(
+      np.asarray(neutral, np.float64)
+    )
+    reference = np.linalg.norm(mouth_of_neutral - eyes_of_neutral)
   if min(length, reference) < 1e-3:
     raise ValueError(
-      "The eyes and the mouth lie on one another, which no face does: the "
-      "landmarks are wrong, find them again."
+      "The eyes and the mouth coincide: these are not landmarks of a face, "
+      "detect them again."
     )
   scale = EYES_TO_MOUTH * size / reference
   x, y = down / length
-  # Rows: what becomes the frame's x, and what becomes its y.
+  # The rows give the frame's x and its y.
   matrix = scale * np.array([[y, -x], [x, y]])
   target = np.array([(size - 1) / 2, EYES_ROW * size])
   return Similarity(matrix, target - matrix @ eyes)
 
 
 def align(
-  picture: UInt8[np.ndarray, "h w 3"],
+  image: UInt8[np.ndarray, "h w 3"],
   points: Float[np.ndarray, "68 2"],
   size: int,
   neutral: Float[np.ndarray, "68 2"] | None = None,
 ) -> tuple[UInt8[np.ndarray, "size size 3"], Float[np.ndarray, "68 2"]]:
-  """Cuts the aligned face out of a picture.
+  """Crops the aligned face from an image.
 
   Args:
-    picture: RGB.
-    points: its landmarks, in its pixels.
+    image: RGB.
+    points: its landmarks in pixels.
     size: side of the square frame in pixels.
     neutral: as in `similarity`.
 
   Returns:
-    The frame, black where the picture ends, and the landmarks in its pixels.
+    The frame, black outside the image, and the landmarks in its pixels.
+
+  Raises:
+    ValueError: the eyes and the mouth coincide.
   """
-  move = similarity(points, size, neutral)
-  return move.image(picture, size), move.points(points).astype(np.float32)
-
-
-def _eyes_and_mouth(points):
-  """The eyes' centre, and the way from there to the mouth."""
-  points = np.asarray(points, np.float64)
-  eyes = points[list(landmarks.EYE_CORNERS)].mean(axis=0)
-  mouth = points[list(landmarks.MOUTH_CORNERS)].mean(axis=0)
-  return eyes, mouth - eyes
+  to_frame = similarity(points, size, neutral)
+  frame = to_frame.warp(image, size)
+  return frame, to_frame.transform(points).astype(np.float32)

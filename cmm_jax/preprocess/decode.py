@@ -1,7 +1,7 @@
-"""Videos of any format, and folders of frames, one picture at a time.
+"""Decodes videos of any format, and folders of frames, one frame at a time.
 
-A video is opened without decoding it: its frames' times come from the packets,
-so that a variable rate is known before the first picture is looked at.
+A video is opened without decoding it: the times of its frames come from the
+packets, so that a variable frame rate is known before the first frame.
 """
 
 import dataclasses
@@ -16,10 +16,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from cmm_jax.preprocess import photo
+from cmm_jax.video import import_av
 
-# By so many frames files are wrong about their own number, and programs that
-# count them differ. A last frame that is missing is the one before it again.
-MISCOUNT = 2
+# Files may be wrong about their number of frames, and programs may disagree, by
+# so many. A missing last frame is replaced by the one before it.
+FRAME_COUNT_TOLERANCE = 2
 
 
 class VideoError(ValueError):
@@ -28,12 +29,12 @@ class VideoError(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Video:
-  """What is known of a video before its pictures are decoded.
+  """An opened video whose frames are not decoded yet.
 
   Attributes:
-    path: the file or folder.
-    times: when each frame is shown, in seconds since the first.
-    files: of a folder, its frames in order; None for a video file.
+    path: the file or the folder of frames.
+    times: when each frame is shown, in seconds since the first one.
+    files: the frames of a folder in order; None for a video file.
   """
 
   path: pathlib.Path
@@ -45,23 +46,23 @@ class Video:
 
   @property
   def interval(self) -> float:
-    """The usual time from a frame to the next, in seconds."""
+    """The median time from one frame to the next, in seconds."""
     return float(np.median(np.diff(self.times))) if len(self) > 1 else 0.04
 
   def frames(
     self, wanted: Collection[int] | None = None
   ) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
-    """Decodes from the first frame to the last one that is wanted.
+    """Decodes frames, in order, up to the last wanted one.
 
     Args:
-      wanted: numbers of frames, from 0; all of them where not given.
+      wanted: frame numbers, from 0; all frames by default.
 
     Yields:
-      A frame's number and its picture, RGB, turned as the file asks for and
-      with square pixels.
+      The frame number and the frame: RGB, rotated as the file specifies, with
+      square pixels.
 
     Raises:
-      VideoError: the file breaks off or is damaged; it names the frame.
+      VideoError: the file is truncated or damaged; names the frame.
     """
     wanted = range(len(self)) if wanted is None else set(wanted)
     if not wanted:
@@ -69,30 +70,31 @@ class Video:
     last = max(wanted)
     if last >= len(self):
       raise VideoError(
-        f"The video {str(self.path)!r} has {len(self)} frames, so none has the "
-        f"number {last} (they count from 0)."
+        f"The video {str(self.path)!r} has {len(self)} frames and no frame "
+        f"number {last}: numbers start at 0."
       )
-    decoded = _from_folder if self.files else _from_file
-    yield from decoded(self, wanted, last)
+    decode = _decode_folder if self.files else _decode_file
+    yield from decode(self, wanted, last)
 
 
 def open_video(
   path: str | os.PathLike, frames_per_second: float | None = None
 ) -> Video:
-  """Looks at a video file, or a folder of frames.
+  """Opens a video file or a folder of frames.
+
+  A truncated file is recognized by the number of frames or the duration in its
+  header. Transport streams (`.ts`) and recordings of browsers have neither.
 
   Args:
-    path: any format of FFmpeg's, or a folder whose pictures are numbered
-      (`000.jpg`, `frame_12.png`) without a gap.
-    frames_per_second: of a folder, which does not know it.
-
-  A file that was cut short is told by the number of frames or the length that
-  it says it has; a broadcast (`.ts`) and what browsers record say neither.
+    path: a video in any format of FFmpeg, or a folder of images numbered
+      without gaps (`000.jpg`, `frame_12.png`).
+    frames_per_second: the frame rate of a folder; ignored for a file.
 
   Raises:
     FileNotFoundError: there is no such file or folder.
-    VideoError: it is empty, no video, cut short, or frames are missing.
-    ValueError: a folder came without its frames per second.
+    VideoError: the file is empty, not a video or truncated, or frames of the
+      folder are missing.
+    ValueError: `frames_per_second` is missing for a folder.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -109,83 +111,87 @@ def open_video(
 def read(
   path: str | os.PathLike, frames_per_second: float | None = None
 ) -> UInt8[np.ndarray, "t h w 3"]:
-  """All frames at once, for short clips: 10 s at 1080p and 50 fps take 3 GB.
+  """Decodes all frames of a short video: 10 s at 1080p and 50 fps take 3 GB.
 
-  Args and errors are those of `open_video` and `Video.frames`.
+  Arguments and errors are those of `open_video` and `Video.frames`.
   """
-  opened = open_video(path, frames_per_second)
-  return np.stack([picture for _, picture in opened.frames()])
+  video = open_video(path, frames_per_second)
+  return np.stack([frame for _, frame in video.frames()])
 
 
 # ----------------------------------------------------------------------- files
 
 
 def _open_file(path):
-  av = _av()
+  av = import_av()
   try:
     with av.open(str(path), metadata_errors="ignore") as container:
-      stream = container.streams.best("video")  # not a cover's picture
+      stream = container.streams.best("video")  # not the cover image
       if stream is None:
-        raise _broken(path, "it holds no pictures", 0)
-      promised = stream.frames  # what the header says; 0 where it does not
-      stamps, hidden = [], 0
+        raise _broken(path, "it has no video stream", 0)
+      declared = stream.frames  # in the header; 0 if it is not there
+      timestamps, num_hidden = [], 0
       for packet in container.demux(stream):
         if packet.is_corrupt:
-          raise _broken(path, "a damaged packet", len(stamps))
+          raise _broken(path, "a damaged packet", len(timestamps))
         if packet.is_discard:
-          hidden += 1
+          num_hidden += 1
         elif packet.size:
-          stamps.append(packet.dts if packet.pts is None else packet.pts)
-      if container.format.name == "gif" and not _ends_as_gif(path):
-        raise _broken(path, "its end is missing", len(stamps))
+          timestamps.append(packet.dts if packet.pts is None else packet.pts)
+      if container.format.name == "gif" and not _has_gif_trailer(path):
+        raise _broken(path, "its end is missing", len(timestamps))
       rate = stream.average_rate or fractions.Fraction(25)
       time_base = stream.time_base
-      length = (container.duration or 0) / av.time_base  # seconds
+      duration = (container.duration or 0) / av.time_base  # seconds
   except av.error.FFmpegError as error:
     raise _broken(path, error.strerror or str(error), 0) from error
-  if not stamps or len(stamps) + hidden < promised - MISCOUNT:
-    raise _broken(path, f"it says it has {promised}", len(stamps))
-  if None in stamps or len(set(stamps)) < len(stamps):
-    times = np.arange(len(stamps)) / float(rate)  # old formats have no times
+  num_frames = len(timestamps)
+  if (
+    not timestamps or num_frames + num_hidden < declared - FRAME_COUNT_TOLERANCE
+  ):
+    raise _broken(path, f"its header declares {declared}", num_frames)
+  if None in timestamps or len(set(timestamps)) < num_frames:
+    times = np.arange(num_frames) / float(rate)  # old formats have no times
   else:
-    times = (np.sort(stamps) - min(stamps)) * float(time_base)
-  # Some formats do not say how many frames they have, only how long they are;
-  # sound may be a little longer than the pictures.
-  if not promised and length - times[-1] > max(0.1 * length, 0.5):
-    raise _broken(path, f"it says it takes {length:.1f} s", len(stamps))
+    times = (np.sort(timestamps) - min(timestamps)) * float(time_base)
+  # Some formats declare only a duration, that of the sound, which may be a
+  # little longer than the video.
+  if not declared and duration - times[-1] > max(0.1 * duration, 0.5):
+    raise _broken(path, f"its header declares {duration:.1f} s", num_frames)
   return Video(path, times)
 
 
-def _from_file(opened, wanted, last):
-  av = _av()
+def _decode_file(video, wanted, last):
+  av = import_av()
   number = 0
   try:
-    with av.open(str(opened.path), metadata_errors="ignore") as container:
+    with av.open(str(video.path), metadata_errors="ignore") as container:
       stream = container.streams.best("video")
       stream.thread_type = "AUTO"
-      shape = stream.sample_aspect_ratio
+      aspect_ratio = stream.sample_aspect_ratio
       for frame in container.decode(stream):
         if frame.is_corrupt:
-          raise _broken(opened.path, "a damaged frame", number)
+          raise _broken(video.path, "a damaged frame", number)
         if number in wanted:
-          yield number, _upright(frame, shape)
+          yield number, _to_upright_rgb(frame, aspect_ratio)
         if number == last:
           return
         number += 1
-      if number and len(opened) - number <= MISCOUNT:
-        missing = sorted(set(wanted) & set(range(number, len(opened))))
-        yield from ((other, _upright(frame, shape)) for other in missing)
+      if number and len(video) - number <= FRAME_COUNT_TOLERANCE:
+        image = _to_upright_rgb(frame, aspect_ratio)
+        missing = sorted(set(wanted) & set(range(number, len(video))))
+        yield from ((other, image) for other in missing)
         return
   except av.error.FFmpegError as error:
-    raise _broken(opened.path, error.strerror or str(error), number) from error
-  raise _broken(opened.path, f"it should have {len(opened)}", number)
+    raise _broken(video.path, error.strerror or str(error), number) from error
+  raise _broken(video.path, f"it should have {len(video)}", number)
 
 
-def _upright(frame, shape):
-  """RGB with square pixels, turned as the file asks for."""
+def _to_upright_rgb(frame, aspect_ratio):
+  """RGB with square pixels, rotated as the file specifies."""
   pixels = frame.to_ndarray(format="rgb24")
-  if shape and shape != 1:
-    size = (round(pixels.shape[1] * float(shape)), pixels.shape[0])
+  if aspect_ratio and aspect_ratio != 1:
+    size = (round(pixels.shape[1] * float(aspect_ratio)), pixels.shape[0])
     pixels = np.asarray(
       Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
     )
@@ -195,15 +201,15 @@ def _upright(frame, shape):
   )
 
 
-def _broken(path, why, number):
+def _broken(path, reason, number):
   return VideoError(
-    f"The video {str(path)!r} cannot be read beyond frame {number} ({why}): "
-    "it is no video, damaged or cut short; copy it again."
+    f"The video {str(path)!r} cannot be read beyond frame {number} ({reason}): "
+    "it is not a video, damaged or truncated; copy it again."
   )
 
 
-def _ends_as_gif(path):
-  """Whether the mark is there that a GIF ends with; FFmpeg does not care."""
+def _has_gif_trailer(path):
+  """Whether a GIF is complete, which FFmpeg does not check."""
   return path.read_bytes().endswith(b"\0;")
 
 
@@ -213,35 +219,16 @@ def _ends_as_gif(path):
 def _open_folder(path, frames_per_second):
   if not frames_per_second:
     raise ValueError(
-      f"{str(path)!r} is a folder of frames, which does not say how fast they "
-      "follow: give frames_per_second."
+      f"{str(path)!r} is a folder of frames, whose frame rate is unknown: give "
+      "frames_per_second."
     )
-  files = {}
-  for file in path.iterdir():
-    if file.suffix.lower() in photo.SUFFIXES and not file.name.startswith("."):
-      found = re.findall(r"\d+", file.stem)
-      if not found:
-        raise VideoError(
-          f"The frame {str(file)!r} has no number in its name, so its place is "
-          "unknown: name frames like 000.jpg, 001.jpg."
-        )
-      other = files.setdefault(int(found[-1]), file)
-      if other is not file:
-        raise VideoError(
-          f"Two frames have the same number: {str(other)!r} and {file.name!r}; "
-          "keep one."
-        )
-  if not files:
-    raise VideoError(
-      f"The folder {str(path)!r} holds no pictures: they have to end in one of "
-      f"{', '.join(photo.SUFFIXES)}."
-    )
+  files = _numbered_files(path)
   numbers = sorted(files)
   steps = np.diff(numbers)
   if len(set(steps.tolist())) > 1:
     gap = int(np.argmax(steps > steps.min()))
     raise VideoError(
-      f"The folder {str(path)!r} misses frames between "
+      f"The folder {str(path)!r} lacks frames between "
       f"{files[numbers[gap]].name!r} and {files[numbers[gap + 1]].name!r}: "
       "copy it again."
     )
@@ -252,21 +239,35 @@ def _open_folder(path, frames_per_second):
   )
 
 
-def _from_folder(opened, wanted, last):
+def _numbered_files(folder):
+  """The images in a folder by the last number in their names."""
+  files = {}
+  for file in folder.iterdir():
+    if file.suffix.lower() in photo.SUFFIXES and not file.name.startswith("."):
+      numbers = re.findall(r"\d+", file.stem)
+      if not numbers:
+        raise VideoError(
+          f"The name of the frame {str(file)!r} has no number, so that its "
+          "position is unknown: name frames 000.jpg, 001.jpg, ..."
+        )
+      other = files.setdefault(int(numbers[-1]), file)
+      if other is not file:
+        raise VideoError(
+          f"Two frames have the same number: {str(other)!r} and {file.name!r}; "
+          "remove one."
+        )
+  if not files:
+    raise VideoError(
+      f"The folder {str(folder)!r} has no images: their names must end in one "
+      f"of {', '.join(photo.SUFFIXES)}."
+    )
+  return files
+
+
+def _decode_folder(video, wanted, last):
   del last
   for number in sorted(wanted):
     try:
-      yield number, photo.read(opened.files[number])
+      yield number, photo.read(video.files[number])
     except ValueError as error:
       raise VideoError(f"Frame {number}: {error}") from error
-
-
-def _av():
-  """PyAV, imported when a video is first read."""
-  try:
-    import av
-  except ImportError as error:
-    raise ModuleNotFoundError(
-      "Videos are read with PyAV, which is not installed: pip install av."
-    ) from error
-  return av

@@ -1,104 +1,100 @@
-"""Faces and their 68 landmarks, found by dlib.
+"""Face detection and 68-point landmark localization with dlib.
 
-The landmark model was trained on the 300-W pictures, whose licence excludes
-commercial use: so does, through it, whatever is made with this module.
+The landmark model was trained on 300-W, whose license excludes commercial use;
+that restriction extends to everything made with this module.
 """
 
 import dataclasses
 import functools
-import importlib.util
 import pathlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
-from cmm_jax import landmarks
+from cmm_jax import landmarks, package_files
+from cmm_jax.preprocess import crops
 
-# The shortest way from the eyes' centre to the mouth, in the picture's pixels.
-# A frame of 64 pixels shows it with 27 (align.py), so this one is enlarged by
-# a third, which only softens it. It is also about the smallest face that the
-# detector, made for faces of 80 pixels, sees in a picture twice as large.
+# The smallest distance in pixels between the centers of the eyes and the mouth.
+# An aligned frame of 64 pixels shows 27 (align.py), so a face at this limit is
+# enlarged by a third, which only softens it. It is also about the smallest face
+# that dlib's detector, made for faces of 80 pixels, detects at twice the size.
 MIN_EYES_TO_MOUTH = 20.0
 
-# What the detector looks at, in turn, until it finds a clear face: the longest
-# side in pixels, the strongest enlargement, and the border that is added all
-# around, as a share of the longest side. First a picture of bounded size, then
-# one where smaller faces show, then faces that touch or fill the picture.
-_LOOKS = ((800, 1, 0.0), (1600, 2, 0.0), (800, 8, 0.25))
-_CLEAR = 0.3  # the score from which no further look is taken
-_FACE = 0.2  # the score from which a find is a face; chance stays below it
+# Detection passes, tried in order until one yields a clear face: the longest
+# side of the image in pixels, the largest enlargement, and the border around
+# the image as a fraction of its longest side. First at a bounded size, then
+# larger for small faces, then with a border for faces that touch the edge.
+_PASSES = ((800, 1, 0.0), (1600, 2, 0.0), (800, 8, 0.25))
+_CLEAR_SCORE = 0.3  # stops further passes
+_MIN_SCORE = 0.2  # false positives stay below
+_MIN_RELATIVE_SCORE = 0.2  # of the best detection's score
 
-# Around a face of the frame before: so much more on each side, as a share of
-# its side, shown so large that the face is well above the detector's 80 pixels.
-_NEAR_MARGIN, _NEAR_SIDE = 0.5, 110
+# The crop around the face of the previous frame: its margin as a fraction of
+# the face, and the size of the face in it, well above the detector's 80 pixels.
+_TRACKING_MARGIN, _TRACKING_SIDE = 0.5, 110
 
-# Of several finds, those below this share of the best one's score are chance.
-_WORTHY = 0.2
+# dlib's landmarks are whole pixels. A face of this size in pixels makes them
+# precise enough; a larger one only takes longer.
+_LANDMARK_SIDE = 256
+_LANDMARK_MARGIN = 0.25  # as a fraction of the face
 
-# The landmarks are whole pixels to dlib. A face of this many pixels across
-# makes that exact enough, and a larger one would only be slower to cut out.
-_FACE_SIDE = 256
-_FACE_MARGIN = 0.25  # around it, as a share of its side
+_LANDMARK_MODEL = "models/shape_predictor_68_face_landmarks.dat"
 
-_MODEL = "shape_predictor_68_face_landmarks.dat"
-
-_ONE_AT_A_TIME = threading.Lock()  # dlib's detector keeps its work in itself
+_LOCK = threading.Lock()  # dlib's detector is not thread-safe
 
 
 class FaceError(ValueError):
-  """A picture without a face that can be used."""
+  """An image without a usable face."""
 
 
 class NoFaceError(FaceError):
-  """A picture in which no face was found."""
+  """An image in which no face was detected."""
 
 
 class SmallFaceError(FaceError):
-  """A picture whose largest face has too few pixels."""
+  """An image whose largest face has too few pixels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Face:
-  """One face in a picture.
+  """A detected face.
 
   Attributes:
-    box: left, top, right and bottom in pixels of the picture, the last ones
-      included; it may reach beyond the picture.
-    points: the landmarks, x then y, in pixels of the picture, with (0, 0) the
-      centre of the first one.
-    score: how sure the detector is, from 0.2; above 1 for a clear face.
+    box: left, top, right and bottom in pixels of the image, all included; the
+      box may extend beyond the image.
+    points: the landmarks as (x, y) in pixels of the image; (0, 0) is the center
+      of the first pixel.
+    score: the detection score, at least 0.2; above 1 for a clear face.
   """
 
-  box: tuple[int, int, int, int]
+  box: crops.Box
   points: Float[np.ndarray, "68 2"]
   score: float
 
   @property
   def area(self) -> int:
-    """The box's pixels."""
+    """The area of the box in pixels."""
     left, top, right, bottom = self.box
     return (right - left + 1) * (bottom - top + 1)
 
   @property
   def eyes_to_mouth(self) -> float:
-    """From the eyes' centre to the middle of the mouth's corners, in pixels."""
-    eyes = self.points[list(landmarks.EYE_CORNERS)].mean(axis=0)
-    mouth = self.points[list(landmarks.MOUTH_CORNERS)].mean(axis=0)
+    """The distance in pixels between the centers of the eyes and the mouth."""
+    eyes, mouth = landmarks.eyes_and_mouth(self.points)
     return float(np.linalg.norm(mouth - eyes))
 
 
-class Finder:
-  """Finds faces; loads its two models (100 MB) at the first picture.
+class FaceDetector:
+  """Detects faces with dlib; loads its models (100 MB) at the first image.
 
-  One finder may serve several threads, one picture at a time. Sent to another
-  process it loads its models there.
+  A detector can be shared by threads, which then take turns. A pickled detector
+  loads its models again.
   """
 
   def __reduce__(self):
-    return (Finder, ())
+    return (FaceDetector, ())
 
   @functools.cached_property
   def _detector(self):
@@ -108,184 +104,129 @@ class Finder:
   def _predictor(self):
     return load_dlib().shape_predictor(str(_model_path()))
 
-  def find(
-    self, picture: UInt8[np.ndarray, "h w 3"], near: Face | None = None
+  def detect(
+    self, image: UInt8[np.ndarray, "h w 3"], previous: Face | None = None
   ) -> list[Face]:
-    """The faces of a picture, the largest first; none gives an empty list.
+    """Detects the faces of an image, the largest first.
+
+    Frontal and nearly frontal faces are detected, rotated by up to some 20
+    degrees in the image plane: from about 80 pixels in an image of up to 800
+    pixels and from a tenth of the longest side of a larger one; half as large
+    if there is no clear face.
 
     Args:
-      picture: RGB.
-      near: a face of the frame before; only if there is no clear one around
-        its place is the whole picture looked at, which takes far longer.
-
-    Upright faces are found, turned by up to some 20 degrees, that look at the
-    camera or nearly so: from about 80 pixels across in a picture of up to 800
-    and from a tenth of the longest side in a larger one; where there is no
-    clear one, from half of that.
+      image: RGB.
+      previous: a face of the previous frame. The whole image, which takes far
+        longer, is searched only if there is no clear face near it.
 
     Raises:
-      ValueError: the picture is not uint8 RGB.
-      ModuleNotFoundError: dlib, or the package with the model, is missing.
+      ValueError: the image is not uint8 RGB.
+      ModuleNotFoundError: dlib or the package with its model is not installed.
     """
     if (
-      picture.dtype != np.uint8
-      or picture.ndim != 3
-      or picture.shape[2] != 3
-      or 0 in picture.shape
+      image.dtype != np.uint8
+      or image.ndim != 3
+      or image.shape[2] != 3
+      or 0 in image.shape
     ):
       raise ValueError(
-        f"A picture has to be uint8 [height, width, 3], not {picture.dtype} "
-        f"{list(picture.shape)}: read it with photo.read."
+        f"An image must be uint8 [height, width, 3], not {image.dtype} "
+        f"{list(image.shape)}: read it with photo.read."
       )
-    with _ONE_AT_A_TIME:
-      found, best = [], 0.0
-      for view in _views(picture, near):
-        looked = self._detect(view)
-        top = max((score for _, score in looked), default=0.0)
-        if top > best:
-          found, best = looked, top
-        if best >= _CLEAR:
+    with _LOCK:
+      best, best_score = [], 0.0
+      for crop in _detection_crops(image, previous):
+        detections = self._detect_boxes(crop)
+        score = max((score for _, score in detections), default=0.0)
+        if score > best_score:
+          best, best_score = detections, score
+        if best_score >= _CLEAR_SCORE:
           break
-      if best < _FACE:
+      if best_score < _MIN_SCORE:
         return []
       faces = [
-        Face(box, self.points_in(picture, box), score) for box, score in found
+        Face(box, self.predict_landmarks(image, box), score)
+        for box, score in best
       ]
     return sorted(faces, key=lambda face: face.area, reverse=True)
 
-  def _detect(self, view):
-    """The boxes and scores in a view of a picture."""
-    boxes, scores, _ = self._detector.run(view.pixels, 0, 0.0)
-    found = []
+  def _detect_boxes(self, crop):
+    """Boxes in the image and scores of the faces in a crop of it."""
+    boxes, scores, _ = self._detector.run(crop.pixels, 0, 0.0)
+    detections = []
     for box, score in zip(boxes, scores, strict=True):
-      if score >= _WORTHY * max(scores):
+      if score >= _MIN_RELATIVE_SCORE * max(scores):
         corners = [[box.left(), box.top()], [box.right(), box.bottom()]]
-        places = np.rint(view.places(np.array(corners))).astype(int)
-        found.append((tuple(places.ravel().tolist()), float(score)))
-    return found
+        corners = np.rint(crop.to_image(np.array(corners))).astype(int)
+        detections.append((tuple(corners.ravel().tolist()), float(score)))
+    return detections
 
-  def points_in(
-    self,
-    picture: UInt8[np.ndarray, "h w 3"],
-    box: tuple[int, int, int, int],
+  def predict_landmarks(
+    self, image: UInt8[np.ndarray, "h w 3"], box: crops.Box
   ) -> Float[np.ndarray, "68 2"]:
-    """The landmarks, in the picture's pixels, of the face in a known box.
+    """The landmarks of the face in a given box, in pixels of the image.
 
     Args:
-      picture: RGB.
-      box: as a `Face` has it; whatever it shows is taken for a face.
+      image: RGB.
+      box: as in `Face`; whatever it contains is assumed to be a face.
     """
-    left, top, right, bottom = box
-    side = max(right - left, bottom - top) + 1
-    margin = round(_FACE_MARGIN * side)
-    view = _view(
-      picture,
-      (left - margin, top - margin, right + 1 + margin, bottom + 1 + margin),
-      _FACE_SIDE / side,
+    crop = crops.crop(
+      image,
+      crops.around(box, _LANDMARK_MARGIN),
+      _LANDMARK_SIDE / crops.box_side(box),
     )
-    corners = np.array([[left, top], [right, bottom]])
-    corners = np.rint(view.shown_at(corners)).astype(int).ravel().tolist()
-    shape = self._predictor(view.pixels, load_dlib().rectangle(*corners))
+    corners = crop.to_crop(np.array(box).reshape(2, 2))
+    corners = np.rint(corners).astype(int).ravel().tolist()
+    shape = self._predictor(crop.pixels, load_dlib().rectangle(*corners))
     points = np.array([(point.x, point.y) for point in shape.parts()])
-    return view.places(points).astype(np.float32)
+    return crop.to_image(points).astype(np.float32)
 
 
-def largest(faces: Sequence[Face], source: str = "the picture") -> Face:
-  """The largest face, if it is large enough.
+def largest(faces: Sequence[Face], source: str = "the image") -> Face:
+  """Returns the largest of the faces, provided that it is large enough.
 
   Args:
-    faces: those of one picture; several are no error, so warn if it matters.
-    source: what the picture is called in an error.
+    faces: the faces of one image.
+    source: what error messages call the image.
 
   Raises:
     NoFaceError: there are none.
-    SmallFaceError: it has fewer than MIN_EYES_TO_MOUTH pixels between the eyes
-      and the mouth.
+    SmallFaceError: the eyes and the mouth are less than `MIN_EYES_TO_MOUTH`
+      pixels apart.
   """
   if not faces:
     raise NoFaceError(
-      f"No face found in {source}: it needs a face that is upright, looks at "
-      "the camera and shows both eyes and the mouth; turn the photo or take "
-      "another one."
+      f"No face was detected in {source}: use a photo of an upright, frontal "
+      "face that shows both eyes and the mouth."
     )
   face = max(faces, key=lambda face: face.area)
   if face.eyes_to_mouth < MIN_EYES_TO_MOUTH:
     raise SmallFaceError(
       f"The largest face in {source} is too small: "
       f"{face.eyes_to_mouth:.0f} pixels from the eyes to the mouth, at least "
-      f"{MIN_EYES_TO_MOUTH:.0f} are needed; take a larger or a closer photo."
+      f"{MIN_EYES_TO_MOUTH:.0f} are needed. Use a larger or closer photo."
     )
   return face
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _View:
-  """A part of a picture at another size.
-
-  place_in_picture = (place_in_view + 0.5) / scale - 0.5 + origin
-  """
-
-  pixels: UInt8[np.ndarray, "h w 3"]
-  origin: Float[np.ndarray, " 2"]  # of the view's corner, x and y
-  scale: Float[np.ndarray, " 2"]
-
-  def places(self, points):
-    """From the view's pixels to the picture's."""
-    return (points + 0.5) / self.scale - 0.5 + self.origin
-
-  def shown_at(self, points):
-    """From the picture's pixels to the view's."""
-    return (points - self.origin + 0.5) * self.scale - 0.5
-
-
-def _views(picture, near):
-  """What the detector looks at, in turn, until it finds a clear face."""
-  height, width, _ = picture.shape
-  if near is not None:
-    left, top, right, bottom = near.box
-    side = max(right - left, bottom - top) + 1
-    more = round(_NEAR_MARGIN * side)
-    region = (left - more, top - more, right + 1 + more, bottom + 1 + more)
-    yield _view(picture, region, _NEAR_SIDE / side)
+def _detection_crops(image, previous) -> Iterator[crops.Crop]:
+  """The inputs of the detection passes, in order."""
+  if previous is not None:
+    region = crops.around(previous.box, _TRACKING_MARGIN)
+    yield crops.crop(
+      image, region, _TRACKING_SIDE / crops.box_side(previous.box)
+    )
+  height, width, _ = image.shape
   longest = max(height, width)
-  for side, enlargement, border in _LOOKS:
-    more = round(border * longest)
-    region = (-more, -more, width + more, height + more)
-    yield _view(picture, region, min(enlargement, side / longest))
-
-
-def _view(picture, region, scale):
-  """Shows a region, given as left, top, right, bottom (the last two excluded).
-
-  Outside of the picture its outermost pixels go on.
-  """
-  size = np.array(picture.shape[1::-1])
-  start, end = np.array(region[:2]), np.array(region[2:])
-  inside_start = np.clip(start, 0, size - 1)
-  inside_end = np.clip(end, inside_start + 1, size)
-  inside = inside_end - inside_start
-  shown = np.maximum(1, np.rint(inside * scale)).astype(int)
-  before = np.rint(np.maximum(0, inside_start - start) * scale).astype(int)
-  after = np.rint(np.maximum(0, end - inside_end) * scale).astype(int)
-
-  cut = picture[
-    inside_start[1] : inside_end[1], inside_start[0] : inside_end[0]
-  ]
-  resized = Image.fromarray(np.ascontiguousarray(cut)).resize(
-    tuple(shown.tolist()), Image.Resampling.BICUBIC, reducing_gap=1.5
-  )
-  pixels = np.pad(
-    np.asarray(resized),
-    ((before[1], after[1]), (before[0], after[0]), (0, 0)),
-    mode="edge",
-  )
-  exact = shown / inside
-  return _View(pixels, inside_start - before / exact, exact)
+  for side, enlargement, border in _PASSES:
+    margin = round(border * longest)
+    region = (-margin, -margin, width + margin, height + margin)
+    yield crops.crop(image, region, min(enlargement, side / longest))
 
 
 @functools.cache
 def load_dlib():
-  """The module, imported when a face is first looked at.
+  """The module dlib, imported at its first use.
 
   Raises:
     ModuleNotFoundError: it is not installed.
@@ -294,27 +235,15 @@ def load_dlib():
     import dlib
   except ImportError as error:
     raise ModuleNotFoundError(
-      "Faces are found and recognised with dlib, which is not installed: "
-      "pip install dlib-bin (or dlib, which compiles for minutes)."
+      "Faces are detected and recognized with dlib, which is not installed: "
+      "pip install dlib-bin (or dlib, which takes minutes to compile)."
     ) from error
   return dlib
 
 
 def _model_path() -> pathlib.Path:
-  """Where the landmark model lies, without importing the package around it.
-
-  The package imports pkg_resources, which recent setuptools no longer have.
-  """
-  package = importlib.util.find_spec("face_recognition_models")
-  if package is None or package.origin is None:
-    raise ModuleNotFoundError(
-      "The landmark model is not installed: "
-      "pip install face_recognition_models."
-    )
-  path = pathlib.Path(package.origin).parent / "models" / _MODEL
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"The package face_recognition_models has no {path}: "
-      "pip install --force-reinstall face_recognition_models."
-    )
-  return path
+  # Not imported: the package imports pkg_resources, which recent setuptools
+  # no longer provide.
+  return package_files.locate(
+    "face_recognition_models", _LANDMARK_MODEL, "face_recognition_models"
+  )

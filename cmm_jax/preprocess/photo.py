@@ -1,4 +1,4 @@
-"""Photos: finding the files, and reading any of them into the same form."""
+"""Finds photos and reads them as RGB, whatever their format."""
 
 import io
 import os
@@ -14,30 +14,30 @@ SUFFIXES = (
   *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
 )
 
-# Those that Pillow decodes by itself; others (EPS, WMF) start programs.
-# An MPO, as phones save it, is opened as a JPEG.
+# Formats that Pillow decodes itself; for others (EPS, WMF) it starts programs.
+# An MPO, as phones write it, is opened as a JPEG.
 _FORMATS = (
   *("AVIF", "BMP", "GIF", "JPEG", "JPEG2000"),
   *("PNG", "PPM", "TIFF", "WEBP"),
 )
 
-# Larger ones are refused before they are decoded: a small file can claim any
-# size. This is Pillow's own limit, from which it warns, and 270 MB in memory.
+# Larger images are rejected before they are decoded, since a small file can
+# declare any size. Pillow itself warns from this limit, 270 MB in memory.
 MAX_PIXELS = 89_000_000
 
-# What shows through a transparent photo: the white of the page on which a
-# cut-out portrait is usually seen.
+# Behind transparent pixels: white, as behind a cut-out portrait on a page.
 _BACKGROUND = (255, 255, 255)
 
 
 def find(
   paths: str | os.PathLike | Iterable[str | os.PathLike],
 ) -> list[pathlib.Path]:
-  """The photos that are meant by files and folders.
+  """Lists the photos at some paths.
 
   Args:
-    paths: a file stands for itself, whatever its name; a folder for the files
-      directly in it that end in one of SUFFIXES, hidden ones aside, by name.
+    paths: files, which are listed whatever their names, and folders, for which
+      the files directly in them whose names end in one of `SUFFIXES` are listed
+      by name, except hidden ones.
 
   Returns:
     The files, in the order of `paths`.
@@ -67,30 +67,32 @@ def find(
     ]
     if not inside:
       raise FileNotFoundError(
-        f"No photo in the folder {str(path)!r}: its files have to end in one "
-        f"of {', '.join(SUFFIXES)}."
+        f"No photo in the folder {str(path)!r}: the names of photos must end "
+        f"in one of {', '.join(SUFFIXES)}."
       )
     files += inside
   if not files:
     raise ValueError(
-      "No photos were given: give at least one file, or a folder with photos."
+      "There are no photos: give at least one file, or a folder with photos."
     )
   return files
 
 
 def read(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
-  """Reads a photo as it is meant to be seen.
+  """Reads a photo as 8-bit RGB in the color space sRGB.
 
-  It is turned as its EXIF tag says, its colours are those of sRGB, grey ones
-  become RGB, 16 bits become 8, transparent parts become white, and of several
-  pictures in one file it is the first.
+  The EXIF orientation is applied, transparent pixels become white, and of a
+  file with several images the first one is read.
+
+  Args:
+    path: a photo in any of the formats of `SUFFIXES`, whatever its name.
 
   Returns:
     RGB, 0 to 255.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: the file is a folder, empty, no picture, broken, cut short or
+    ValueError: the file is a folder, empty, not an image, damaged, truncated or
       too large.
   """
   path = pathlib.Path(path)
@@ -101,49 +103,48 @@ def read(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
     raise FileNotFoundError(f"No photo {name}: check the path.")
   if path.is_file() and path.stat().st_size == 0:
     raise ValueError(f"The photo {name} is empty (0 bytes): copy it again.")
-  Image.init()  # loads the readers; some builds of Pillow lack a few
-  formats = [name for name in _FORMATS if name in Image.OPEN]
+  Image.init()  # registers the formats; some builds of Pillow lack a few
+  formats = [format for format in _FORMATS if format in Image.OPEN]
   try:
     with Image.open(path, formats=formats) as image:
-      _refuse_huge(image.size, name)
+      _check_size(image.size, name)
       image.load()
       return np.array(_as_rgb(_upright(image)))
   except Image.UnidentifiedImageError:
     raise ValueError(
-      f"{name} is not a photo that can be read: save it as an 8-bit JPEG or "
+      f"{name} is not a photo in a known format: save it as an 8-bit JPEG or "
       "PNG."
     ) from None
   except (Image.DecompressionBombError, Image.DecompressionBombWarning):
     raise ValueError(_too_large(name, "far")) from None
-  except _RefusedError as error:
+  except _UnsupportedError as error:
     raise ValueError(str(error)) from None
-  # Pillow's readers raise almost anything when a file is broken.
-  except Exception as error:
+  except Exception as error:  # Pillow raises almost any exception
     raise ValueError(
-      f"The photo {name} cannot be read ({error}): it is broken or cut short, "
-      "copy it again or save it as an 8-bit JPEG or PNG."
+      f"The photo {name} cannot be read ({error}): it is damaged or truncated. "
+      "Copy it again, or save it as an 8-bit JPEG or PNG."
     ) from error
 
 
-class _RefusedError(Exception):
-  """A picture that Pillow reads and we do not."""
+class _UnsupportedError(Exception):
+  """An image that Pillow reads but this module does not."""
 
 
-def _refuse_huge(size, name):
+def _check_size(size, name):
   width, height = size
   if width * height > MAX_PIXELS:
-    raise _RefusedError(_too_large(name, f"{width} by {height} pixels,"))
+    raise _UnsupportedError(_too_large(name, f"{width} by {height} pixels,"))
 
 
-def _too_large(name, found):
+def _too_large(name, size):
   return (
-    f"The photo {name} is too large: {found} more than "
+    f"The photo {name} is too large: {size} more than "
     f"{MAX_PIXELS // 1_000_000} million pixels; make it smaller."
   )
 
 
 def _upright(image):
-  """Turned by its EXIF tag; a broken tag is no reason to lose the photo."""
+  """Applies the EXIF orientation, unless it is damaged."""
   try:
     return ImageOps.exif_transpose(image)
   except Exception:
@@ -151,35 +152,35 @@ def _upright(image):
 
 
 def _as_rgb(image):
-  """Any of Pillow's modes as RGB, in the colours of sRGB."""
+  """Converts an image of any mode to RGB in sRGB."""
   if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-    return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
-  if image.mode in ("RGBa", "La"):  # colours that hold their alpha already
+    return Image.fromarray(_as_eight_bits(np.asarray(image))).convert("RGB")
+  if image.mode in ("RGBa", "La"):  # premultiplied alpha
     image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
   if image.has_transparency_data:
-    colours = image.convert("RGBA")
-    page = Image.new("RGBA", image.size, (*_BACKGROUND, 255))
-    page.alpha_composite(colours)
-    return _as_srgb(page.convert("RGB"), image.info.get("icc_profile"))
+    foreground = image.convert("RGBA")
+    composite = Image.new("RGBA", image.size, (*_BACKGROUND, 255))
+    composite.alpha_composite(foreground)
+    return _as_srgb(composite.convert("RGB"), image.info.get("icc_profile"))
   if image.mode == "CMYK":
     return _as_srgb(image, image.info.get("icc_profile")).convert("RGB")
   return _as_srgb(image.convert("RGB"), image.info.get("icc_profile"))
 
 
-def _eight_bits(grey):
-  """Grey values of 16 or 32 bits, or shares of 1, as 0 to 255."""
-  top = float(grey.max())
-  full = 1.0 if grey.dtype.kind == "f" else 65535.0
-  if not (float(grey.min()) >= 0 and top <= full):  # also when not a number
-    raise _RefusedError(
-      f"A grey picture has values from {float(grey.min()):g} to {top:g}, "
-      f"where 0 to {full:g} is known how to show: save it with 8 bits."
+def _as_eight_bits(gray):
+  """Scales gray values of 16 or 32 bits, or fractions of 1, to 0 to 255."""
+  low, high = float(gray.min()), float(gray.max())
+  full = 1.0 if gray.dtype.kind == "f" else 65535.0
+  if not (low >= 0 and high <= full):  # or NaN
+    raise _UnsupportedError(
+      f"A grayscale image has values from {low:g} to {high:g}, expected 0 to "
+      f"{full:g}: save it with 8 bits."
     )
-  return np.rint(grey * (255.0 / full)).astype(np.uint8)
+  return np.rint(gray * (255.0 / full)).astype(np.uint8)
 
 
 def _as_srgb(image, profile):
-  """The picture in sRGB; many phones and cameras save wider colours."""
+  """Converts to sRGB; many phones and cameras save a wider color space."""
   if not profile:
     return image
   try:
@@ -192,4 +193,4 @@ def _as_srgb(image, profile):
       image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
     )
   except (ImageCms.PyCMSError, OSError, ValueError):
-    return image  # a broken profile changes shades, not the face
+    return image  # without its profile the shades are off, not the face

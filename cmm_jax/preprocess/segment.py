@@ -1,58 +1,58 @@
-"""The neutral-to-smile part of a video, and the frames taken from it.
+"""The neutral-to-smile segment of a video, and the frames sampled from it.
 
-Section 4.1 of the paper: subsequences are found by the cheek raiser (AU06) and
-the lip corner puller (AU12); T frames come from the first phase, padded with
-the frames that follow. How exactly is ours.
+The paper finds segments by the cheek raiser (AU06) and the lip corner puller
+(AU12), samples T frames from the first phase and pads short segments with the
+frames that follow (section 4.1). The criteria are ours.
 """
 
-import collections
 import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from etils import epath
 from jaxtyping import Float, Int
 from scipy import ndimage
 
-from cmm_jax.preprocess import table
+from cmm_jax import landmarks
+from cmm_jax.preprocess import gaps
 
 
 class NoSmileError(ValueError):
-  """A video in which no smile begins with a neutral face."""
+  """A video without a smile that begins with a neutral face."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-  """What counts as neutral and as a smile; intensities are 0 to 5 (all ours).
+  """What counts as neutral and as a smile (ours); intensities are 0 to 5.
 
   Attributes:
-    smoothing: deviation of the Gaussian over time, in seconds; 0 for none.
-    smile: how far AU12 has to rise above its rest.
-    cheeks: how far AU06 has to rise with it; 0 for smiles of any kind.
-    neutral: up to this share of its rise a unit is at rest.
-    plateau: from this share of its plateau AU12 has reached it.
-    lead: seconds by which AU06 may begin before AU12.
+    smoothing: standard deviation of the Gaussian over time in seconds; 0 for
+      none.
+    min_au12_rise: how far AU12 rises above its rest in a smile, at least.
+    min_au06_rise: how far AU06 rises with it, at least; 0 accepts any smile.
+    neutral_level: up to this fraction of its rise an action unit is neutral.
+    plateau_level: from this fraction of its plateau AU12 has reached it.
+    max_au06_lead: how many seconds before AU12 AU06 may begin to rise.
   """
 
   smoothing: float = 0.05
-  smile: float = 1.0
-  cheeks: float = 0.0
-  neutral: float = 0.1
-  plateau: float = 0.95
-  lead: float = 0.5
+  min_au12_rise: float = 1.0
+  min_au06_rise: float = 0.0
+  neutral_level: float = 0.1
+  plateau_level: float = 0.95
+  max_au06_lead: float = 0.5
 
 
-DEFAULT = Thresholds()
+DEFAULT_THRESHOLDS = Thresholds()
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut:
-  """One neutral-to-smile part, in frames counted from 0.
+class Segment:
+  """A neutral-to-smile segment in frames counted from 0.
 
   Attributes:
     start: the last neutral frame.
     end: the first frame of the plateau.
-    rise: by how much AU12 is higher there, 0 to 5.
+    rise: how far AU12 rises, 0 to 5.
   """
 
   start: int
@@ -60,96 +60,62 @@ class Cut:
   rise: float
 
 
-def read(
-  path: epath.Path, name: str = "clip"
-) -> dict[str, tuple[tuple[int, int], ...]]:
-  """Reads a table of parts that somebody chose.
-
-  Args:
-    path: a CSV with the columns `clip,start,end` or `subject,start,end`: the
-      last neutral frame and the first of the plateau, counted from 0.
-    name: the first column's name.
-
-  Returns:
-    For each clip or subject, its parts in the order of the file.
-
-  Raises:
-    ValueError: the columns are others, or a line holds no such part.
-  """
-  parts = collections.defaultdict(dict)
-  for number, row in table.read(path, (name, "start", "end")):
-    try:
-      start, end = int(row["start"]), int(row["end"])
-    except ValueError:
-      start = end = -1
-    if not 0 <= start < end:
-      raise ValueError(
-        f"Line {number} of {str(path)!r} is {','.join(row.values())!r}, where "
-        "two frames were expected, counted from 0, the start before the end."
-      )
-    if start in parts[row[name]]:
-      raise ValueError(
-        f"Line {number} of {str(path)!r} names a second part of {row[name]!r} "
-        f"that starts at frame {start}: keep one."
-      )
-    parts[row[name]][start] = end
-  return {key: tuple(found.items()) for key, found in parts.items()}
-
-
 def smooth(
-  units: Float[np.ndarray, "t 2"], interval: float, smoothing: float
+  action_units: Float[np.ndarray, "t 2"], interval: float, smoothing: float
 ) -> Float[np.ndarray, "t 2"]:
-  """The units' curves without their tremble; times are in seconds."""
+  """Smooths over time with a Gaussian; both times are in seconds."""
   if not smoothing:
-    return units.astype(np.float64)
+    return action_units.astype(np.float64)
   return ndimage.gaussian_filter1d(
-    units.astype(np.float64), smoothing / interval, axis=0, mode="nearest"
+    action_units.astype(np.float64),
+    smoothing / interval,
+    axis=0,
+    mode="nearest",
   )
 
 
-def find(
-  units: Float[np.ndarray, "t 2"],
+def find_smiles(
+  action_units: Float[np.ndarray, "t 2"],
   interval: float,
-  thresholds: Thresholds = DEFAULT,
-) -> list[Cut]:
-  """All smiles of a video that begin with a neutral face, in order.
+  thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> list[Segment]:
+  """Finds the smiles of a video that begin with a neutral face, in order.
 
   Args:
-    units: AU06 and AU12 of each frame, 0 to 5; or what `movement` gives.
-    interval: from a frame to the next, in seconds.
+    action_units: AU06 and AU12 of each frame, 0 to 5, or the result of
+      `movement`.
+    interval: the time from one frame to the next in seconds.
     thresholds: what counts as neutral and as a smile.
 
   Raises:
-    NoSmileError: there is none; says why.
+    NoSmileError: there are none; says why.
   """
-  curves = smooth(units, interval, thresholds.smoothing)
+  curves = smooth(action_units, interval, thresholds.smoothing)
   au06, au12 = (curves - np.quantile(curves, 0.05, axis=0)).T
-  cuts, reasons = [], []
-  free = 0  # from here on no frame belongs to an earlier smile
-  for first, stop in _stretches(au12 >= thresholds.smile / 2):
-    peak = au12[first:stop].max()
-    if peak >= thresholds.smile:
+  segments, reasons = [], []
+  earliest = 0  # the frames before it belong to earlier smiles
+  for first, stop in gaps.runs(au12 >= thresholds.min_au12_rise / 2):
+    if au12[first:stop].max() >= thresholds.min_au12_rise:
       try:
-        start, end, rise = _cut(
-          au06, au12, first, stop, free, interval, thresholds
+        segments.append(
+          _segment(au06, au12, first, stop, earliest, interval, thresholds)
         )
-        cuts.append(Cut(start, end, rise))
       except NoSmileError as reason:
         reasons.append(str(reason))
-    free = stop
-  if not cuts and not reasons:
+    earliest = stop
+  if not segments and not reasons:
     reasons.append(
       f"AU12 rises by {au12.max():.1f} at most, a smile needs "
-      f"{thresholds.smile:g}"
+      f"{thresholds.min_au12_rise:g}"
     )
-  if not cuts:
+  if not segments:
     raise NoSmileError("; ".join(reasons))
-  return cuts
+  return segments
 
 
-def strongest(cuts: Sequence[Cut]) -> Cut:
-  """The one with the largest rise; of equal ones the first."""
-  return max(cuts, key=lambda cut: cut.rise)
+def strongest(segments: Sequence[Segment]) -> Segment:
+  """The segment with the largest rise; the first one of equal ones."""
+  return max(segments, key=lambda segment: segment.rise)
 
 
 def movement(
@@ -157,76 +123,92 @@ def movement(
 ) -> Float[np.ndarray, "t 2"]:
   """How far a face has moved from its first frames, in place of AU06 and AU12.
 
-  For expressions that are no smiles: `find` then cuts from neutral to wherever
-  the face rests again. The second column is the way of the points, root mean
-  square, the head's own movement taken out; 5 is a tenth of the distance
-  between the eyes' outer corners. The first is 0.
+  For other expressions than smiles: given this, `find_smiles` returns segments
+  from the neutral face to where the face rests again.
+
+  Args:
+    points: the landmarks of a video, in pixels.
+
+  Returns:
+    Zeros in place of AU06. In place of AU12 the root mean square displacement
+    of the landmarks, without the rigid motion of the head; 5 is a tenth of the
+    interocular distance.
   """
-  still = points.astype(np.float64)
-  still -= still.mean(axis=1, keepdims=True)
-  rest = np.median(still[:5], axis=0)
-  # The similarity that brings each frame nearest to the rest, as one complex
-  # factor: turn and scale.
-  plane, aim = still @ [1, 1j], rest @ [1, 1j]
-  factor = (plane.conj() @ aim) / np.sum(np.abs(plane) ** 2, axis=1)
-  gaps = np.abs(factor[:, None] * plane - aim[None])
-  away = np.sqrt(np.mean(gaps**2, axis=1))
-  eyes = np.linalg.norm(rest[36] - rest[45])
-  return np.stack([np.zeros(len(away)), 50 * away / eyes], axis=1)
+  centered = points.astype(np.float64)
+  centered -= centered.mean(axis=1, keepdims=True)
+  rest = np.median(centered[:5], axis=0)
+  # The similarity transform of each frame that fits the rest best, as one
+  # complex factor: rotation and scale.
+  current, target = centered @ [1, 1j], rest @ [1, 1j]
+  factor = (current.conj() @ target) / np.sum(np.abs(current) ** 2, axis=1)
+  distances = np.abs(factor[:, None] * current - target[None])
+  displacement = np.sqrt(np.mean(distances**2, axis=1))
+  scale = landmarks.interocular_distance(rest)
+  return np.stack(
+    [np.zeros(len(displacement)), 50 * displacement / scale], axis=1
+  )
 
 
-def sample(
+def sample_frames(
   times: Float[np.ndarray, " n"], start: int, end: int, num_frames: int
 ) -> Int[np.ndarray, " {num_frames}"]:
-  """Which frames to take: evenly from a long part, all and more from a short.
+  """Samples frames: evenly from a long segment, all of a short one and more.
 
-  A part of fewer than `num_frames` frames is padded with those that follow it,
-  and where the video ends, with its last one. Evenly means in time, so that a
-  variable rate plays at its own pace.
+  A segment of fewer than `num_frames` frames is padded with the frames that
+  follow it and, where the video ends, with its last frame. Samples are even in
+  time, so that a variable frame rate is resampled to a constant one.
 
   Args:
     times: when each frame of the video is shown, in seconds.
-    start: the first frame to take.
-    end: the part's last frame.
-    num_frames: T.
+    start: the first frame of the segment.
+    end: the last frame of the segment.
+    num_frames: T, the number of samples.
+
+  Returns:
+    Frame numbers, nondecreasing.
   """
   interval = np.median(np.diff(times)) if len(times) > 1 else 1.0
   step = max(interval, (times[end] - times[start]) / (num_frames - 1))
-  wanted = times[start] + step * np.arange(num_frames)
-  after = np.searchsorted(times, wanted).clip(1, len(times) - 1)
+  samples = times[start] + step * np.arange(num_frames)
+  after = np.searchsorted(times, samples).clip(1, len(times) - 1)
   before = after - 1
-  nearer = np.where(
-    wanted - times[before] < times[after] - wanted, before, after
+  nearest = np.where(
+    samples - times[before] < times[after] - samples, before, after
   )
-  return nearer.clip(start, len(times) - 1)
+  return nearest.clip(start, len(times) - 1)
 
 
-def _cut(au06, au12, first, stop, free, interval, thresholds):
-  """The start and end of the smile in frames `first` to `stop`."""
+def _segment(au06, au12, first, stop, earliest, interval, thresholds):
+  """The segment of the smile in frames `first` to `stop`, `stop` excluded.
+
+  Args:
+    au06: smoothed, relative to its rest.
+    au12: smoothed, relative to its rest.
+    first: the first frame of the smile.
+    stop: the frame after its last one.
+    earliest: the frame before which no segment may start.
+    interval: the time from one frame to the next in seconds.
+    thresholds: what counts as neutral and as a smile.
+  """
   smiling = au12[first:stop]
-  level = float(np.median(smiling[smiling >= 0.8 * smiling.max()]))
-  cheeks = au06[first:stop].max()
-  where = f"the smile at frame {first}"
-  if cheeks < thresholds.cheeks:
+  plateau = float(np.median(smiling[smiling >= 0.8 * smiling.max()]))
+  au06_rise = au06[first:stop].max()
+  name = f"the smile at frame {first}"
+  if au06_rise < thresholds.min_au06_rise:
     raise NoSmileError(
-      f"{where} raises AU06 by {cheeks:.1f} only, {thresholds.cheeks:g} are "
-      "wanted"
+      f"{name} raises AU06 by only {au06_rise:.1f}, it needs "
+      f"{thresholds.min_au06_rise:g}"
     )
-  half = first + int(np.argmax(smiling >= level / 2))
-  calm = np.flatnonzero(au12[free:half] <= thresholds.neutral * level) + free
-  if not len(calm):
-    raise NoSmileError(f"{where} does not begin with a neutral face")
-  start = int(calm[-1])
-  if cheeks >= thresholds.smile / 2:  # less is no movement of its own
-    both = calm[au06[calm] <= thresholds.neutral * cheeks]
-    lead = round(thresholds.lead / interval)
+  half = first + int(np.argmax(smiling >= plateau / 2))
+  neutral = au12[earliest:half] <= thresholds.neutral_level * plateau
+  neutral = np.flatnonzero(neutral) + earliest
+  if not len(neutral):
+    raise NoSmileError(f"{name} does not begin with a neutral face")
+  start = int(neutral[-1])
+  if au06_rise >= thresholds.min_au12_rise / 2:  # below, AU06 does not move
+    both = neutral[au06[neutral] <= thresholds.neutral_level * au06_rise]
+    lead = round(thresholds.max_au06_lead / interval)
     if len(both) and start - both[-1] <= lead:
       start = int(both[-1])
-  end = half + int(np.argmax(au12[half:stop] >= thresholds.plateau * level))
-  return start, end, level
-
-
-def _stretches(where):
-  """The stretches of True as starts and stops."""
-  edges = np.flatnonzero(np.diff(np.r_[False, where, False].astype(int)))
-  return edges.reshape(-1, 2).tolist()
+  reached = au12[half:stop] >= thresholds.plateau_level * plateau
+  return Segment(start, half + int(np.argmax(reached)), plateau)

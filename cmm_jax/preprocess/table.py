@@ -1,5 +1,6 @@
-"""Small tables that people write by hand."""
+"""CSV tables written by hand."""
 
+import collections
 import csv
 
 from etils import epath
@@ -8,27 +9,27 @@ from etils import epath
 def read(
   path: epath.Path, columns: tuple[str, ...]
 ) -> list[tuple[int, dict[str, str]]]:
-  """The rows of a CSV that has exactly these columns.
+  """Reads a CSV that has exactly these columns.
 
-  Spaces around names and values are of no matter, nor is a byte order mark.
+  Spaces around names and values and a byte order mark are ignored.
 
   Returns:
-    Each row's line number and its values by column.
+    The line number and the values by column of each row.
 
   Raises:
-    ValueError: the columns are others, or a row is too short or too long; names
-      the file and the line.
+    ValueError: there are other columns, or a row is too short or too long;
+      names the file and the line.
   """
   text = path.read_bytes().decode("utf-8-sig", "replace")
   try:
     lines = list(csv.reader(text.splitlines(), skipinitialspace=True))
   except csv.Error as error:
-    raise ValueError(f"{str(path)!r} is no table of text: {error}.") from error
-  found = [value.strip() for value in lines[0]] if lines else []
-  if found != list(columns):
+    raise ValueError(f"{str(path)!r} is not a CSV: {error}.") from error
+  header = [value.strip() for value in lines[0]] if lines else []
+  if header != list(columns):
     raise ValueError(
-      f"The columns of {str(path)!r} are {','.join(found) or 'missing'}, they "
-      f"have to be {','.join(columns)}."
+      f"The columns of {str(path)!r} are {','.join(header) or 'missing'}, but "
+      f"must be {','.join(columns)}."
     )
   rows = []
   for number, line in enumerate(lines[1:], start=2):
@@ -36,9 +37,45 @@ def read(
       continue
     if len(line) != len(columns):
       raise ValueError(
-        f"Line {number} of {str(path)!r} is {','.join(line)!r}, where "
-        f"{','.join(columns)} were expected."
+        f"Line {number} of {str(path)!r} is {','.join(line)!r}, expected "
+        f"{','.join(columns)}."
       )
     values = (value.strip() for value in line)
     rows.append((number, dict(zip(columns, values, strict=True))))
   return rows
+
+
+def read_segments(
+  path: epath.Path, key: str = "clip"
+) -> dict[str, tuple[tuple[int, int], ...]]:
+  """Reads manually chosen segments of videos.
+
+  Args:
+    path: a CSV with the columns `<key>,start,end`: the last neutral frame and
+      the first frame of the plateau, counted from 0.
+    key: the name of the first column, such as "clip" or "subject".
+
+  Returns:
+    The segments of each clip or subject, in the order of the file.
+
+  Raises:
+    ValueError: there are other columns, or a line is not a segment.
+  """
+  segments = collections.defaultdict(dict)
+  for number, row in read(path, (key, "start", "end")):
+    try:
+      start, end = int(row["start"]), int(row["end"])
+    except ValueError:
+      start = end = -1
+    if not 0 <= start < end:
+      raise ValueError(
+        f"Line {number} of {str(path)!r} is {','.join(row.values())!r}, "
+        "expected two frame numbers, counted from 0, the start before the end."
+      )
+    if start in segments[row[key]]:
+      raise ValueError(
+        f"Line {number} of {str(path)!r} is a second segment of {row[key]!r} "
+        f"that starts at frame {start}: remove one."
+      )
+    segments[row[key]][start] = end
+  return {key: tuple(ends.items()) for key, ends in segments.items()}

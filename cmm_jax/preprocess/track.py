@@ -1,4 +1,4 @@
-"""One face followed through a video."""
+"""Tracks one face through a video."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -7,116 +7,103 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from cmm_jax.preprocess import faces
+from cmm_jax.preprocess import crops, faces, gaps
 
-# Found frame by frame, points tremble by about 1 % of the distance between the
-# eyes; over this time they are averaged (deviation of a Gaussian, ours). It
-# takes away two thirds of that and leaves a blink of 0.15 s.
-SMOOTHING = 0.03  # seconds
+# The standard deviation of the Gaussian over time that smooths the landmarks
+# (ours). Detected frame by frame, they jitter by about 1 % of the interocular
+# distance; this removes two thirds of it and preserves a blink of 0.15 s.
+_SMOOTHING = 0.03  # seconds
 
-# The longest stretch without the face that is bridged by a straight line.
-MAX_GAP = 0.2  # seconds; never less than two frames
-
-# From one frame to the next a face moves by less than this share of its side,
-# and grows or shrinks by less than this factor; otherwise it is another one.
-_REACH, _GROWTH = 0.5, 1.6
+# Between two frames a face moves by less than this fraction of its side and
+# its size changes by less than this factor; otherwise it is another face.
+_MAX_MOTION, _MAX_GROWTH = 0.5, 1.6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Track:
-  """Where one face is, frame by frame.
+  """One face in every frame of a video.
 
   Attributes:
-    points: the landmarks in pixels of the video's pictures, smoothed.
-    found: where the face was seen; elsewhere its points are interpolated.
+    points: the smoothed landmarks in pixels of the video.
+    detected: in which frames the face was detected; in the others, its
+      landmarks are interpolated.
   """
 
   points: Float[np.ndarray, "t 68 2"]
-  found: Bool[np.ndarray, " t"]
+  detected: Bool[np.ndarray, " t"]
 
 
-class Follower:
-  """Finds the same face in one picture after the other.
+class FaceTracker:
+  """Detects the same face in successive frames.
 
-  It is the largest one of the first picture that has any.
+  It is the largest face of the first frame that has any.
   """
 
-  def __init__(self, finder: faces.Finder):
-    self._finder = finder
+  def __init__(self, detector: faces.FaceDetector):
+    self._detector = detector
     self._last: faces.Face | None = None
-    self._missed = 0
+    self._num_missed = 0
 
-  def __call__(self, picture: UInt8[np.ndarray, "h w 3"]) -> faces.Face | None:
-    """The face in the next picture; None where it is not seen."""
-    found = self._finder.find(picture, self._last)
+  def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> faces.Face | None:
+    """The face in the next frame; None if it is not detected."""
+    candidates = self._detector.detect(image, self._last)
     if self._last is not None:
-      found = [face for face in found if self._may_be_last(face)]
-    if not found:
-      self._missed += 1
+      candidates = [face for face in candidates if self._may_be_last(face)]
+    if not candidates:
+      self._num_missed += 1
       return None
-    self._missed = 0
-    self._last = max(found, key=lambda face: face.area)
+    self._num_missed = 0
+    self._last = max(candidates, key=lambda face: face.area)
     return self._last
 
   def _may_be_last(self, face):
-    middle, side = _middle_and_side(face)
-    last_middle, last_side = _middle_and_side(self._last)
-    reach = _REACH * last_side * (1 + self._missed)
+    side, last_side = crops.box_side(face.box), crops.box_side(self._last.box)
+    motion = np.abs(_center(face.box) - _center(self._last.box)).max()
     return (
-      np.abs(middle - last_middle).max() < reach
-      and max(side / last_side, last_side / side) < _GROWTH
+      motion < _MAX_MOTION * last_side * (1 + self._num_missed)
+      and max(side / last_side, last_side / side) < _MAX_GROWTH
     )
 
 
-def join(
-  found: Iterable[faces.Face | None],
+def from_detections(
+  detections: Iterable[faces.Face | None],
   interval: float,
-  first: int = 0,
+  first_frame: int = 0,
   source: str = "the video",
 ) -> Track:
-  """What a `Follower` saw as one track, its short gaps bridged.
+  """Interpolates short gaps between detections and smooths the landmarks.
 
   Args:
-    found: the face of each frame, None where it was not seen.
-    interval: from a frame to the next, in seconds.
-    first: the first frame's number, for errors.
-    source: what the video is called in an error.
+    detections: a `FaceTracker`'s results for successive frames.
+    interval: the time from one frame to the next in seconds.
+    first_frame: the number of the first frame, for error messages.
+    source: what error messages call the video.
 
   Raises:
-    NoFaceError: the face is away for longer than `MAX_GAP`; names the frames.
-    SmallFaceError: it has too few pixels.
+    NoFaceError: a gap is too long to interpolate (gaps.py); names its frames.
+    SmallFaceError: the face has too few pixels.
   """
-  found = list(found)
-  seen = np.array([face is not None for face in found])
-  allowed = max(2, round(MAX_GAP / interval))
-  for start, stop in _stretches(~seen):
-    if stop - start > allowed or not seen.any():
-      raise faces.NoFaceError(
-        f"No face in frames {first + start} to {first + stop - 1} of {source}; "
-        f"up to {allowed} in a row may lack it: cut them away, or name the "
-        "part that is to be used."
-      )
-  faces.largest([face for face in found if face is not None], source)
-  numbers = np.flatnonzero(seen)
-  known = np.stack([found[i].points for i in numbers]).reshape(len(numbers), -1)
-  every = np.arange(len(found))
+  detections = list(detections)
+  detected = np.array([face is not None for face in detections])
+  if gap := gaps.first_too_long(~detected, interval):
+    raise faces.NoFaceError(
+      f"No face was detected in frames {first_frame + gap[0]} to "
+      f"{first_frame + gap[1] - 1} of {source}; at most "
+      f"{gaps.max_frames(interval)} in a row may lack it. Cut these frames "
+      "off, or specify a segment without them."
+    )
+  faces.largest([face for face in detections if face is not None], source)
+  missing = np.zeros((68, 2), np.float32)
   points = np.stack(
-    [np.interp(every, numbers, column) for column in known.T], axis=1
+    [missing if face is None else face.points for face in detections]
   )
+  points = gaps.interpolate(points.reshape(len(points), -1), ~detected)
   points = ndimage.gaussian_filter1d(
-    points, SMOOTHING / interval, axis=0, mode="nearest"
+    points, _SMOOTHING / interval, axis=0, mode="nearest"
   )
-  points = points.reshape(-1, 68, 2).astype(np.float32)
-  return Track(points, seen)
+  return Track(points.reshape(-1, 68, 2).astype(np.float32), detected)
 
 
-def _stretches(missing):
-  """The stretches of True as starts and stops."""
-  edges = np.flatnonzero(np.diff(np.r_[False, missing, False].astype(int)))
-  return edges.reshape(-1, 2).tolist()
-
-
-def _middle_and_side(face):
-  left, top, right, bottom = face.box
-  middle = np.array([left + right, top + bottom]) / 2
-  return middle, max(right - left, bottom - top) + 1
+def _center(box):
+  left, top, right, bottom = box
+  return np.array([left + right, top + bottom]) / 2

@@ -1,10 +1,11 @@
-"""The real datasets' layouts: built, trained on, generated from."""
+"""Fake copies of the real datasets are built, trained on, generated from."""
 
 import csv
 
 import jax
 import numpy as np
 import pytest
+import shared_fake_data
 import tensorflow_datasets as tfds
 from jax.sharding import Mesh
 
@@ -14,7 +15,6 @@ from cmm_jax.models import registry
 from configs import disfa as disfa_config
 from configs import nemo as nemo_config
 from configs import smoke
-from tfds_builders import miniatures
 from tfds_builders.disfa import disfa_dataset_builder as disfa
 from tfds_builders.disfa_plus import disfa_plus_dataset_builder as disfa_plus
 from tfds_builders.uva_nemo import uva_nemo_dataset_builder as uva_nemo
@@ -22,12 +22,12 @@ from tfds_builders.video_folder import video_folder_dataset_builder as folders
 
 
 def sharing(builder, dataset, **config):
-  """A builder that shares the faces found in this process."""
+  """A builder whose faces are detected only once in all processes."""
   with tfds.core.registered.skip_registration():
     made = type(
       "Builder",
-      (miniatures.SharesSightings, builder),
-      {"MINIATURE": dataset, "__module__": builder.__module__},
+      (shared_fake_data.SharedDetections, builder),
+      {"FAKE_DATASET": dataset, "__module__": builder.__module__},
     )
   made.name = dataset
   if config:
@@ -38,29 +38,29 @@ def sharing(builder, dataset, **config):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-  """All four datasets as a user has them, in one data_dir."""
+  """All four datasets in one data_dir."""
   data_dir = tmp_path_factory.mktemp("real")
   for builder, dataset, config in (
-    (uva_nemo.Builder, "uva_nemo", {"bad_share": 0.4}),
+    (uva_nemo.Builder, "uva_nemo", {"max_failed_fraction": 0.4}),
     (disfa.Builder, "disfa", {}),
     (disfa_plus.Builder, "disfa_plus", {}),
     (
       folders.Builder,
       "video_folder",
-      {"cut": "movement", "thresholds": {"neutral": 0.25}},
+      {"segment": "movement", "thresholds": {"neutral_level": 0.25}},
     ),
   ):
     one = sharing(builder, dataset, **config)(data_dir=data_dir, config="64x64")
     one.download_and_prepare(
       download_config=tfds.download.DownloadConfig(
-        manual_dir=miniatures.once(dataset)[0]
+        manual_dir=shared_fake_data.write_once(dataset)[0]
       )
     )
   return str(data_dir)
 
 
 def few_steps(config, data_dir, workdir):
-  """A user's config with the smoke run's sizes: two steps of two clips."""
+  """A config with the sizes of the smoke config and two steps of two clips."""
   small = smoke.get_config()
   config.workdir = str(workdir)
   config.data.data_dir = data_dir
@@ -86,10 +86,10 @@ def video_folder_config():
   ],
   ids=["nemo", "disfa", "video_folder"],
 )
-def test_a_dataset_is_trained_on_and_generated_from_by_its_config(
+def test_a_dataset_can_be_trained_on_and_generated_from(
   built, tmp_path, monkeypatch, get_config, labels
 ):
-  # Two clips cannot be split over the tests' eight devices.
+  # Two clips cannot be distributed over eight devices.
   mesh = Mesh(np.array(jax.devices()[:1]), (registry.AXIS,))
   monkeypatch.setattr(train, "device_mesh", lambda clips_per_batch: mesh)
   config = few_steps(get_config(), built, tmp_path / "run")
@@ -106,7 +106,7 @@ def test_a_dataset_is_trained_on_and_generated_from_by_its_config(
   assert 0 <= clip["action_units"].min() <= clip["action_units"].max() <= 5
 
 
-def test_the_pair_of_disfa_is_read_as_one(built):
+def test_disfa_and_disfa_plus_are_joined(built):
   name = disfa_config.get_config().data.name
 
   both = pipeline.Clips(built, name, "train")
@@ -121,12 +121,12 @@ def test_the_pair_of_disfa_is_read_as_one(built):
   }
 
 
-def test_datasets_of_other_labels_are_not_joined(built):
+def test_datasets_with_different_labels_are_not_joined(built):
   with pytest.raises(ValueError, match=r"same labels.*smile, surprise"):
     pipeline.Clips(built, "disfa/64x64+video_folder/64x64", "train")
 
 
-def test_every_clip_says_where_its_action_units_come_from(built):
+def test_every_clip_names_the_source_of_its_action_units(built):
   sources = {
     name: {
       clip["action_units_source"].decode()
@@ -146,15 +146,14 @@ def test_every_clip_says_where_its_action_units_come_from(built):
   }
 
 
-def test_landmarks_are_checked_against_those_that_disfa_gives(built):
-  table = next(
-    (miniatures.shared_preparation("disfa") / "64x64").glob("clips.csv")
-  )
-  rows = list(csv.DictReader(table.read_text().splitlines()))
+def test_landmarks_are_checked_against_those_of_disfa(built):
+  folder = shared_fake_data.preprocessing_folder("disfa") / "64x64"
+  table = (folder / "clips.csv").read_text()
 
-  found = {row["clip"]: row["landmark_deviation"] for row in rows}
-  given = [name for name in found if "SN001" in name or "SN002" in name]
+  rows = list(csv.DictReader(table.splitlines()))
+  errors = {row["clip"]: row["landmark_error"] for row in rows}
+  checked = [name for name in errors if "SN001" in name or "SN002" in name]
 
-  assert len(given) == 3
-  assert all(1 < float(found[name]) < 5 for name in given)
-  assert all(found[name] == "" for name in found if name not in given)
+  assert len(checked) == 3
+  assert all(1 < float(errors[name]) < 5 for name in checked)
+  assert all(errors[name] == "" for name in errors if name not in checked)

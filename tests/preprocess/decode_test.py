@@ -1,4 +1,4 @@
-"""Reading videos and folders of frames, whole and broken ones."""
+"""Decoding videos and folders of frames, intact and damaged."""
 
 import fractions
 import struct
@@ -13,10 +13,10 @@ from cmm_jax.preprocess import decode
 
 
 def moving(num_frames=8, height=48, width=64):
-  """Soft colours that change with place and time."""
+  """Smooth colors that change with position and time."""
   t, y, x = np.mgrid[:num_frames, :height, :width]
-  colours = [60 + 2 * x, 50 + 3 * y, 90 + 8 * t + x]
-  return np.stack(colours, axis=-1).clip(0, 255).astype(np.uint8)
+  colors = [60 + 2 * x, 50 + 3 * y, 90 + 8 * t + x]
+  return np.stack(colors, axis=-1).clip(0, 255).astype(np.uint8)
 
 
 def difference(a, b):
@@ -24,7 +24,7 @@ def difference(a, b):
 
 
 def write(path, frames, codec, milliseconds, **stream_settings):
-  """Writes frames that are shown at the given times."""
+  """Writes frames with given times."""
   with av.open(str(path), "w") as container:
     stream = container.add_stream(codec, rate=25)
     stream.width, stream.height = frames.shape[2], frames.shape[1]
@@ -41,7 +41,7 @@ def write(path, frames, codec, milliseconds, **stream_settings):
     container.mux(stream.encode(None))
 
 
-def test_a_variable_rate_is_kept_as_times(tmp_path):
+def test_a_variable_frame_rate_is_preserved_as_times(tmp_path):
   times = np.array([0, 40, 80, 200, 240, 500, 540, 580])
   write(tmp_path / "phone.mp4", moving(), "libx264", times)
 
@@ -56,7 +56,7 @@ def test_a_variable_rate_is_kept_as_times(tmp_path):
   ("name", "codec"),
   [("a.avi", "mpeg4"), ("a.mov", "libx264"), ("a.mkv", "mpeg4")],
 )
-def test_other_formats_give_the_same_frames(tmp_path, name, codec):
+def test_other_formats_decode_to_the_same_frames(tmp_path, name, codec):
   with av.open(str(tmp_path / name), "w") as container:
     stream = container.add_stream(codec, rate=20, options={"qscale": "1"})
     stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
@@ -72,11 +72,11 @@ def test_other_formats_give_the_same_frames(tmp_path, name, codec):
   assert difference(decode.read(tmp_path / name), moving()) < 5
 
 
-def turn_as_phones_do(path, matrix):
+def rotate_as_phones_do(path, matrix):
   """Writes a rotation into the track header of an MP4 (ISO 14496-12, 8.3.2)."""
   content = bytearray(path.read_bytes())
-  place = content.find(b"tkhd") + 4 + 40  # past version, times and volume
-  struct.pack_into(">9i", content, place, *matrix)
+  offset = content.find(b"tkhd") + 4 + 40  # after version, times and volume
+  struct.pack_into(">9i", content, offset, *matrix)
   path.write_bytes(content)
 
 
@@ -84,12 +84,12 @@ def turn_as_phones_do(path, matrix):
   ("quarters", "a", "b", "c", "d"),
   [(3, 0, 1, -1, 0), (2, -1, 0, 0, -1), (1, 0, -1, 1, 0)],
 )
-def test_a_video_filmed_sideways_comes_upright(tmp_path, quarters, a, b, c, d):
+def test_a_rotated_video_is_decoded_upright(tmp_path, quarters, a, b, c, d):
   path, one = tmp_path / "phone.mp4", 1 << 16
   video.write_mp4(path, moving(), 25)
-  # x' = a x + c y, y' = b x + d y: (0, 1, -1, 0) turns clockwise by a quarter,
-  # which is what np.rot90 does three times the other way.
-  turn_as_phones_do(
+  # x' = a x + c y, y' = b x + d y: (0, 1, -1, 0) rotates by 90 degrees
+  # clockwise, as np.rot90 does three times in the other direction.
+  rotate_as_phones_do(
     path, [a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30]
   )
 
@@ -100,7 +100,7 @@ def test_a_video_filmed_sideways_comes_upright(tmp_path, quarters, a, b, c, d):
   assert difference(frames, wanted) < 4
 
 
-def test_pixels_that_are_not_square_become_square(tmp_path):
+def test_pixels_are_made_square(tmp_path):
   path = tmp_path / "tv.mkv"
   write(
     path,
@@ -114,7 +114,9 @@ def test_pixels_that_are_not_square_become_square(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "avi"])
-def test_a_video_cut_short_is_named_in_other_formats_too(tmp_path, suffix):
+def test_a_truncated_video_of_another_format_is_an_error_that_names_it(
+  tmp_path, suffix
+):
   whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
   noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), np.uint8)
   write(whole, noise, "mpeg4", 40 * np.arange(60))
@@ -125,29 +127,29 @@ def test_a_video_cut_short_is_named_in_other_formats_too(tmp_path, suffix):
     decode.read(path)
 
 
-def test_a_last_frame_that_was_miscounted_is_the_one_before_it(tmp_path):
+def test_missing_last_frames_repeat_the_one_before(tmp_path):
   video.write_mp4(tmp_path / "smile.mp4", moving(), 25)
 
-  def counted(number):
-    return decode.Video(tmp_path / "smile.mp4", np.arange(number) / 25)
+  def with_length(length):
+    return decode.Video(tmp_path / "smile.mp4", np.arange(length) / 25)
 
-  numbers, pictures = zip(*counted(10).frames(), strict=True)
+  numbers, images = zip(*with_length(10).frames(), strict=True)
 
   assert numbers == tuple(range(10))
-  np.testing.assert_array_equal(pictures[9], pictures[7])
+  np.testing.assert_array_equal(images[9], images[7])
   with pytest.raises(decode.VideoError, match=r"beyond frame 8 .* have 11"):
-    list(counted(11).frames())
+    list(with_length(11).frames())
 
 
-def test_only_what_is_wanted_is_given(tmp_path):
+def test_only_wanted_frames_are_decoded(tmp_path):
   video.write_mp4(tmp_path / "smile.mp4", moving(), 25)
   opened = decode.open_video(tmp_path / "smile.mp4")
 
-  numbers, pictures = zip(*opened.frames([5, 2]), strict=True)
+  numbers, images = zip(*opened.frames([5, 2]), strict=True)
 
   assert numbers == (2, 5)
-  assert difference(np.stack(pictures), moving()[[2, 5]]) < 4
-  with pytest.raises(decode.VideoError, match=r"has 8 frames.* number 8 "):
+  assert difference(np.stack(images), moving()[[2, 5]]) < 4
+  with pytest.raises(decode.VideoError, match=r"has 8 frames.* number 8:"):
     list(opened.frames([8]))
 
 
@@ -157,7 +159,7 @@ def folder_of(tmp_path, names):
   return tmp_path
 
 
-def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path):
+def test_a_folder_is_ordered_by_frame_number(tmp_path):
   names = ["f_8.png", "f_9.png", "f_10.png", "f_11.PNG"]
   folder = folder_of(tmp_path, names)
   (folder / "notes.txt").write_text("12")
@@ -168,24 +170,24 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path):
   np.testing.assert_array_equal(decode.read(folder, 20), moving()[:4])
 
 
-def test_a_folder_with_a_gap_names_its_ends(tmp_path):
+def test_a_gap_in_a_folder_is_an_error_that_names_its_ends(tmp_path):
   folder = folder_of(tmp_path, ["000.png", "001.png", "003.png"])
 
   with pytest.raises(decode.VideoError, match=r"between '001.png' and '003.p"):
     decode.open_video(folder, 20)
 
 
-def test_folders_that_cannot_be_a_video_are_refused(tmp_path):
+def test_folders_that_are_not_videos_are_rejected(tmp_path):
   with pytest.raises(ValueError, match="give frames_per_second"):
     decode.open_video(tmp_path)
-  with pytest.raises(decode.VideoError, match="holds no pictures"):
+  with pytest.raises(decode.VideoError, match="has no images"):
     decode.open_video(tmp_path, 20)
   Image.fromarray(moving()[0]).save(tmp_path / "neutral.png")
   with pytest.raises(decode.VideoError, match="has no number"):
     decode.open_video(tmp_path, 20)
 
 
-def test_a_broken_frame_of_a_folder_is_named(tmp_path):
+def test_a_damaged_frame_of_a_folder_is_named(tmp_path):
   folder = folder_of(tmp_path, ["000.png", "001.png"])
   (folder / "001.png").write_bytes(b"\x89PNG")
 
@@ -196,22 +198,22 @@ def test_a_broken_frame_of_a_folder_is_named(tmp_path):
 @pytest.mark.parametrize(
   ("suffix", "write"), [("mp4", video.write_mp4), ("gif", video.write_gif)]
 )
-def test_a_video_cut_short_is_named(tmp_path, suffix, write):
+def test_a_truncated_video_is_an_error_that_names_it(tmp_path, suffix, write):
   whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
   write(whole, moving(4), 25)
   content = whole.read_bytes()
-  for share in (0.01, 0.1, 0.5, 0.8, 0.99):
-    path.write_bytes(content[: int(share * len(content))])
+  for fraction in (0.01, 0.1, 0.5, 0.8, 0.99):
+    path.write_bytes(content[: int(fraction * len(content))])
     with pytest.raises(ValueError, match=rf"cut\.{suffix}.*copy it again"):
       decode.read(path)
 
 
-def test_missing_empty_and_foreign_files_are_named(tmp_path):
+def test_missing_empty_and_other_files_are_named(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"nowhere.mp4"):
     decode.read(tmp_path / "nowhere.mp4")
   (tmp_path / "empty.mp4").touch()
   with pytest.raises(ValueError, match=r"empty\.mp4.*0 bytes"):
     decode.read(tmp_path / "empty.mp4")
-  (tmp_path / "text.mp4").write_text("no video")
+  (tmp_path / "text.mp4").write_text("not a video")
   with pytest.raises(ValueError, match=r"text\.mp4"):
     decode.read(tmp_path / "text.mp4")

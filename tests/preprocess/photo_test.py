@@ -1,4 +1,4 @@
-"""Reading photos."""
+"""Listing and reading photos."""
 
 import io
 
@@ -12,8 +12,8 @@ from cmm_jax.preprocess import photo
 
 EXIF_ORIENTATION = 0x0112
 
-# A picture of six places, all different, from which any turn can be told.
-PLACES = np.array(
+# An image of six colors, from which any orientation can be told.
+COLORS = np.array(
   [
     [[250, 10, 10], [10, 250, 10], [10, 10, 250]],
     [[250, 250, 10], [10, 250, 250], [250, 10, 250]],
@@ -28,24 +28,24 @@ def saved(folder, image, suffix=".png", **options):
   return path
 
 
-# What a camera held in each of the ways stores, for a photo meant as PLACES:
-# the tag's meaning undone (EXIF 2.3, Orientation).
+# What is stored for each value of the tag (EXIF 2.3, Orientation), so that the
+# photo appears as `meant`.
 STORED = {
   1: lambda meant: meant,
   2: lambda meant: meant[:, ::-1],
   3: lambda meant: meant[::-1, ::-1],
   4: lambda meant: meant[::-1],
   5: lambda meant: meant.transpose(1, 0, 2),
-  6: lambda meant: np.rot90(meant, 1),  # to be turned clockwise
+  6: lambda meant: np.rot90(meant, 1),  # to be rotated clockwise
   7: lambda meant: meant[::-1, ::-1].transpose(1, 0, 2),
-  8: lambda meant: np.rot90(meant, -1),  # to be turned anticlockwise
+  8: lambda meant: np.rot90(meant, -1),  # to be rotated counterclockwise
 }
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-def test_a_photo_stands_as_its_exif_tag_says(tmp_path, orientation, suffix):
-  meant = PLACES.repeat(16, axis=0).repeat(16, axis=1)
+def test_the_exif_orientation_is_applied(tmp_path, orientation, suffix):
+  meant = COLORS.repeat(16, axis=0).repeat(16, axis=1)
   exif = Image.Exif()
   exif[EXIF_ORIENTATION] = orientation
   stored = np.ascontiguousarray(STORED[orientation](meant))
@@ -56,7 +56,7 @@ def test_a_photo_stands_as_its_exif_tag_says(tmp_path, orientation, suffix):
   assert read.shape == meant.shape
   middles = (slice(8, None, 16), slice(8, None, 16))
   np.testing.assert_allclose(
-    read[middles].astype(int), PLACES.astype(int), atol=30
+    read[middles].astype(int), COLORS.astype(int), atol=30
   )
 
 
@@ -67,7 +67,7 @@ def test_a_photo_stands_as_its_exif_tag_says(tmp_path, orientation, suffix):
   suffix=st.sampled_from([".png", ".tif"]),
 )
 @hypothesis.settings(max_examples=60, deadline=None)
-def test_white_is_white_and_black_black_in_every_mode(
+def test_white_is_white_and_black_is_black_in_every_mode(
   tmp_path_factory, mode, height, width, suffix
 ):
   if mode == "CMYK":
@@ -99,30 +99,30 @@ def test_common_formats_are_read(tmp_path, suffix):
   )
 
 
-def test_the_name_need_not_tell_the_format(tmp_path):
+def test_the_format_does_not_depend_on_the_name(tmp_path):
   path = tmp_path / "photo"
-  Image.fromarray(PLACES).save(path, format="PNG")
+  Image.fromarray(COLORS).save(path, format="PNG")
 
-  np.testing.assert_array_equal(photo.read(str(path)), PLACES)
+  np.testing.assert_array_equal(photo.read(str(path)), COLORS)
 
 
-def test_sixteen_bits_of_grey_become_eight(tmp_path):
-  # 257 steps of 16 bits are one of 8: 25700 / 257 = 100.
-  grey = np.array([[0, 257, 25700, 65535]], np.uint16)
+def test_sixteen_bit_gray_values_become_eight_bit(tmp_path):
+  # 257 levels of 16 bits are one of 8: 25700 / 257 = 100.
+  gray = np.array([[0, 257, 25700, 65535]], np.uint16)
 
-  read = photo.read(saved(tmp_path, Image.fromarray(grey)))
+  read = photo.read(saved(tmp_path, Image.fromarray(gray)))
 
   np.testing.assert_array_equal(read[0, :, 0], [0, 1, 100, 255])
 
 
-def test_grey_beyond_sixteen_bits_is_refused(tmp_path):
-  grey = np.array([[0, 70000]], np.int32)
+def test_gray_values_beyond_sixteen_bits_are_rejected(tmp_path):
+  gray = np.array([[0, 70000]], np.int32)
 
   with pytest.raises(ValueError, match=r"0 to 70000.*save it with 8 bits"):
-    photo.read(saved(tmp_path, Image.fromarray(grey), ".tif"))
+    photo.read(saved(tmp_path, Image.fromarray(gray), ".tif"))
 
 
-def test_transparent_parts_are_white(tmp_path):
+def test_transparent_pixels_become_white(tmp_path):
   # Half of black over white: 255 * (1 - 128 / 255) = 127.
   pixels = np.array([[[0, 0, 0, 255], [0, 0, 0, 128], [9, 9, 9, 0]]], np.uint8)
 
@@ -131,7 +131,7 @@ def test_transparent_parts_are_white(tmp_path):
   np.testing.assert_array_equal(read[0, :, 0], [0, 127, 255])
 
 
-def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
+def test_a_transparent_palette_color_becomes_white(tmp_path):
   image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
   image.putpalette([10, 20, 30, 40, 50, 60])
 
@@ -140,15 +140,15 @@ def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
   np.testing.assert_array_equal(read[0], [[10, 20, 30], [255, 255, 255]])
 
 
-def test_the_first_picture_of_an_animation_is_read(tmp_path):
+def test_the_first_image_of_an_animation_is_read(tmp_path):
   first, second = (Image.new("RGB", (4, 4), c) for c in ("red", "blue"))
   path = saved(tmp_path, first, ".gif", save_all=True, append_images=[second])
 
   np.testing.assert_array_equal(photo.read(path)[0, 0], [255, 0, 0])
 
 
-def test_colours_are_turned_into_srgb(tmp_path):
-  # A profile of our own, in which red is what sRGB calls green, and green red.
+def test_colors_are_converted_to_srgb(tmp_path):
+  # A profile that swaps the red and the green of sRGB.
   srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
   ours = srgb.replace("sRGB".encode("utf-16-be"), "ours".encode("utf-16-be"))
   for tag in (b"XYZ", b"TRC"):
@@ -164,7 +164,7 @@ def test_colours_are_turned_into_srgb(tmp_path):
   np.testing.assert_array_equal(first_pixel(b"no profile"), [200, 100, 50])
 
 
-def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path):
+def test_the_main_image_of_an_mpo_is_read(tmp_path):
   main, preview = (Image.new("RGB", (16, 16), c) for c in ("red", "blue"))
   path = tmp_path / "photo.jpg"
   main.save(path, format="MPO", save_all=True, append_images=[preview])
@@ -172,23 +172,25 @@ def test_the_main_picture_of_a_phone_s_mpo_is_read(tmp_path):
   np.testing.assert_allclose(photo.read(path)[8, 8], [255, 0, 0], atol=4)
 
 
-def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+def test_a_huge_image_is_rejected_before_it_is_decoded(tmp_path, monkeypatch):
   path = saved(tmp_path, Image.new("1", (1000, 100)))
   monkeypatch.setattr(photo, "MAX_PIXELS", 99_999)
   with pytest.raises(ValueError, match=r"1000 by 100 pixels.*make it smaller"):
     photo.read(path)
 
-  monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own guard
+  monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own limit
   with pytest.raises(ValueError, match=r"too large.*make it smaller"):
     photo.read(path)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".gif"])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_photo_cut_short_is_named(tmp_path, suffix, share):
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
+def test_a_truncated_photo_is_an_error_that_names_it(
+  tmp_path, suffix, fraction
+):
   noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
   path = saved(tmp_path, Image.fromarray(noise), suffix)
-  path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+  path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
 
   with pytest.raises(ValueError, match=r"photo"):
     photo.read(path)
@@ -196,7 +198,7 @@ def test_a_photo_cut_short_is_named(tmp_path, suffix, share):
 
 @hypothesis.given(st.binary(min_size=1, max_size=200))
 @hypothesis.settings(max_examples=50, deadline=None)
-def test_any_other_file_is_refused_in_one_way(tmp_path_factory, content):
+def test_any_other_file_is_an_error_that_names_it(tmp_path_factory, content):
   path = tmp_path_factory.mktemp("any") / "photo.jpg"
   for start in (b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0"):
     path.write_bytes(start + content)
@@ -206,7 +208,7 @@ def test_any_other_file_is_refused_in_one_way(tmp_path_factory, content):
       assert "photo.jpg" in str(error)
 
 
-def test_missing_empty_and_foreign_files_and_folders_are_named(tmp_path):
+def test_missing_empty_and_other_files_and_folders_are_named(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"nowhere.jpg"):
     photo.read(tmp_path / "nowhere.jpg")
   with pytest.raises(ValueError, match=r"is a folder"):
@@ -219,7 +221,7 @@ def test_missing_empty_and_foreign_files_and_folders_are_named(tmp_path):
     photo.read(tmp_path / "page.ps")
 
 
-def test_a_folder_stands_for_its_photos_by_name(tmp_path):
+def test_the_photos_of_a_folder_are_listed_by_name(tmp_path):
   folder = tmp_path / "photos"
   (folder / "deeper.jpg").mkdir(parents=True)
   for name in ("b.JPG", "a.png", "notes.txt", ".c.jpg"):
@@ -233,7 +235,7 @@ def test_a_folder_stands_for_its_photos_by_name(tmp_path):
   assert photo.find(str(single)) == [single]
 
 
-def test_paths_that_lead_to_no_photo_are_named(tmp_path):
+def test_paths_without_a_photo_are_errors_that_name_them(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"nowhere"):
     photo.find([tmp_path / "nowhere"])
   (tmp_path / "notes.txt").touch()
@@ -243,7 +245,7 @@ def test_paths_that_lead_to_no_photo_are_named(tmp_path):
     photo.find([])
 
 
-def test_an_adobe_cmyk_jpeg_keeps_its_colours(tmp_path):
+def test_an_adobe_cmyk_jpeg_preserves_colors(tmp_path):
   # No ink is white; full cyan is no red.
   image = Image.new("CMYK", (16, 16), (0, 0, 0, 0))
   image.paste((255, 0, 0, 0), (8, 0, 16, 16))

@@ -1,15 +1,15 @@
-"""Following one face, on faces placed by hand."""
+"""Tracking one face among hand-made detections."""
 
 import numpy as np
 import pytest
 
 from cmm_jax.preprocess import faces, track
 
-PICTURE = np.zeros((8, 8, 3), np.uint8)
+IMAGE = np.zeros((8, 8, 3), np.uint8)
 
 
 def face(x, y=100.0, side=80):
-  """A face with its middle at (x, y); the points make it large enough."""
+  """A face centered at (x, y)."""
   points = np.tile(np.float32([x, y]), (68, 1))
   points[48:68, 1] += side / 2  # the mouth
   half = side // 2
@@ -17,107 +17,111 @@ def face(x, y=100.0, side=80):
   return faces.Face(box, points, 1.0)
 
 
-class Finder:
-  """Gives the faces that it was made with, picture by picture."""
+class Detector:
+  """Returns given faces, frame by frame."""
 
-  def __init__(self, *found):
-    self._found = iter(found)
-    self.near = []
+  def __init__(self, *frames):
+    self._frames = iter(frames)
+    self.previous = []
 
-  def find(self, picture, near=None):
-    self.near.append(near)
-    return next(self._found)
-
-
-def follow(*found):
-  follower = track.Follower(Finder(*found))
-  return [follower(PICTURE) for _ in found]
+  def detect(self, image, previous=None):
+    self.previous.append(previous)
+    return next(self._frames)
 
 
-def test_the_largest_face_is_taken_and_then_the_same_one():
+def tracked(*frames):
+  tracker = track.FaceTracker(Detector(*frames))
+  return [tracker(IMAGE) for _ in frames]
+
+
+def test_the_largest_face_of_the_first_frame_is_tracked():
   small, large = face(100, side=60), face(400, side=90)
   larger_later = face(100, side=200)
 
-  seen = follow([small, large], [small, larger_later, large], [small, large])
+  seen = tracked([small, large], [small, larger_later, large], [small, large])
 
   assert seen == [large, large, large]
 
 
-def test_a_face_elsewhere_is_not_taken_for_the_one_that_left():
-  seen = follow([face(100)], [face(300)], [face(110)])
+def test_a_face_elsewhere_is_another_one():
+  seen = tracked([face(100)], [face(300)], [face(110)])
 
   assert [one is None for one in seen] == [False, True, False]
 
 
-def test_the_longer_a_face_is_away_the_further_it_may_have_gone():
+def test_a_face_may_move_further_the_longer_it_is_missed():
   moved = face(155)  # 55 pixels: more than half of its side, less than a whole
 
-  assert follow([face(100)], [moved])[1] is None
-  assert follow([face(100)], [], [moved])[2] is moved
+  assert tracked([face(100)], [moved])[1] is None
+  assert tracked([face(100)], [], [moved])[2] is moved
 
 
-def test_the_finder_is_told_where_the_face_was():
-  finder = Finder([face(100)], [face(104)], [])
-  follower = track.Follower(finder)
-  seen = [follower(PICTURE) for _ in range(3)]
+def test_the_detector_is_given_the_previous_face():
+  detector = Detector([face(100)], [face(104)], [])
+  tracker = track.FaceTracker(detector)
+  first, second, _ = (tracker(IMAGE) for _ in range(3))
 
-  assert finder.near == [None, seen[0], seen[1]]
+  assert detector.previous == [None, first, second]
 
 
-def test_a_short_gap_is_bridged_by_a_straight_line():
+def test_a_short_gap_is_interpolated():
   seen = [face(100), face(104), None, None, face(116)]
 
-  joined = track.join(seen, interval=1.0)  # too slow to be smoothed
+  track_of_face = track.from_detections(seen, interval=1.0)  # without smoothing
 
   np.testing.assert_allclose(
-    joined.points[:, 0, 0], [100, 104, 108, 112, 116], atol=1e-3
+    track_of_face.points[:, 0, 0], [100, 104, 108, 112, 116], atol=1e-3
   )
-  assert joined.found.tolist() == [True, True, False, False, True]
+  assert track_of_face.detected.tolist() == [True, True, False, False, True]
 
 
-def test_a_gap_at_the_end_holds_the_last_face():
-  joined = track.join([face(100), face(104), None], interval=1.0)
+def test_a_gap_at_the_end_repeats_the_last_face():
+  track_of_face = track.from_detections(
+    [face(100), face(104), None], interval=1.0
+  )
 
-  np.testing.assert_allclose(joined.points[2], joined.points[1], atol=1e-3)
+  np.testing.assert_allclose(
+    track_of_face.points[2], track_of_face.points[1], atol=1e-3
+  )
 
 
 @pytest.mark.parametrize(
-  ("interval", "away", "allowed"), [(0.02, 11, 10), (0.1, 3, 2)]
+  ("interval", "missing", "allowed"), [(0.02, 11, 10), (0.1, 3, 2)]
 )
 def test_a_longer_gap_is_an_error_that_names_its_frames(
-  interval, away, allowed
+  interval, missing, allowed
 ):
-  seen = [face(100)] * 4 + [None] * away + [face(100)]
+  seen = [face(100)] * 4 + [None] * missing + [face(100)]
 
   with pytest.raises(
     faces.NoFaceError,
-    match=rf"frames 54 to {53 + away} of smile\.mp4; up to {allowed} in a row",
+    match=rf"frames 54 to {53 + missing} of smile\.mp4; at most {allowed} in",
   ):
-    track.join(seen, interval, first=50, source="smile.mp4")
-  track.join(seen[:4] + seen[5:], interval)  # one less is none
+    track.from_detections(seen, interval, first_frame=50, source="smile.mp4")
+  track.from_detections(seen[:4] + seen[5:], interval)  # one less is allowed
 
 
 def test_a_video_without_a_face_is_an_error():
   with pytest.raises(faces.NoFaceError, match="frames 0 to 0"):
-    track.join([None], interval=1.0)
+    track.from_detections([None], interval=1.0)
 
 
-def test_trembling_is_averaged_and_a_steady_way_is_kept():
+def test_jitter_is_smoothed_and_steady_motion_is_preserved():
   random = np.random.default_rng(0)
   steady = 100 + np.arange(40.0)
-  tremble = random.normal(0, 1, 40)
+  jitter = random.normal(0, 1, 40)
   seen = [face(x) for x in steady]
-  shaken = [face(x) for x in steady]
-  for one, by in zip(shaken, tremble, strict=True):
+  jittering = [face(x) for x in steady]
+  for one, by in zip(jittering, jitter, strict=True):
     one.points[:, 0] += by
 
-  smooth = track.join(seen, interval=0.02).points[5:-5, 0, 0]
-  calmed = track.join(shaken, interval=0.02).points[5:-5, 0, 0]
+  smooth = track.from_detections(seen, interval=0.02).points[5:-5, 0, 0]
+  smoothed = track.from_detections(jittering, interval=0.02).points[5:-5, 0, 0]
 
   np.testing.assert_allclose(smooth, steady[5:-5], atol=1e-3)
-  assert np.std(np.diff(calmed)) < 0.35 * np.std(np.diff(steady + tremble))
+  assert np.std(np.diff(smoothed)) < 0.35 * np.std(np.diff(steady + jitter))
 
 
 def test_a_face_too_small_is_an_error():
   with pytest.raises(faces.SmallFaceError, match=r"smile\.mp4.* 10 pixels"):
-    track.join([face(100, side=20)] * 3, 0.04, source="smile.mp4")
+    track.from_detections([face(100, side=20)] * 3, 0.04, source="smile.mp4")

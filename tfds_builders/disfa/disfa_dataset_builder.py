@@ -1,4 +1,4 @@
-"""DISFA: the spontaneous smiles of 27 people who watch a video.
+"""DISFA: the spontaneous smiles of 27 people watching a video.
 
 tfds build tfds_builders/disfa --config 64x64 --data_dir data
 """
@@ -9,8 +9,8 @@ import re
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cmm_jax.preprocess import action_units, clip, segment
-from tfds_builders import face_clips
+from cmm_jax.preprocess import clip, disfa, segment
+from tfds_builders import manual_dir, video_builder
 
 FRAMES_PER_SECOND = 20.0
 
@@ -22,8 +22,8 @@ _LABELS = re.compile(r"(SN\d{3})_au0?(6|12)\.txt", re.I)
 
 
 @dataclasses.dataclass
-class DisfaConfig(face_clips.VideoConfig):
-  """As any dataset of videos, and its cameras.
+class DisfaConfig(video_builder.VideoConfig):
+  """The config of any dataset of videos, and the camera.
 
   Attributes:
     camera: "left" or "right".
@@ -32,128 +32,125 @@ class DisfaConfig(face_clips.VideoConfig):
   camera: str = "left"
 
 
-class Builder(face_clips.VideoBuilder):
+class Builder(video_builder.VideoBuilder):
   """One example per smile in which AU06 and AU12 rise together."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES = {"1.0.0": "First release."}
   MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  Ask the University of Denver for the data (see README.md), then lay it out in
-  manual_dir (<data_dir>/downloads/manual unless --manual_dir names another):
-    DISFA/Videos_LeftCamera/LeftVideoSN001_comp.avi and so on
-    DISFA/ActionUnit_Labels/SN001/SN001_au6.txt, SN001_au12.txt and so on
+  Request the data from the University of Denver (see README.md) and copy it to
+  manual_dir (<data_dir>/downloads/manual by default, see --manual_dir):
+    DISFA/Videos_LeftCamera/LeftVideoSN001_comp.avi ...
+    DISFA/ActionUnit_Labels/SN001/SN001_au6.txt, SN001_au12.txt ...
   """
-  BUILDER_CONFIGS = face_clips.sizes(DisfaConfig)
-  SEGMENTS = "disfa_segments.csv"
-  THRESHOLDS = {"smile": 1.5, "cheeks": 0.75}
+  BUILDER_CONFIGS = video_builder.standard_configs(DisfaConfig)
+  THRESHOLDS = {"min_au12_rise": 1.5, "min_au06_rise": 0.75}
 
-  def _sources(self, manual_dir: epath.Path):
+  def find_videos(self, folder: epath.Path):
     camera = self.builder_config.camera
     if camera not in ("left", "right"):
       raise ValueError(f"No camera {camera!r}; choose left or right.")
-    face_clips.refuse_openface(self.builder_config)
-    videos, labels = {}, {}
-    for file in _files(manual_dir):
+    video_builder.reject_openface(self.builder_config)
+    files, labels = {}, {}
+    for file in _list_files(folder):
       if match := _VIDEO.fullmatch(file.name):
         if match[1].lower() == camera:
-          _put(videos, match[2].upper(), file)
+          manual_dir.add_unique(files, match[2].upper(), file)
       elif match := _LABELS.fullmatch(file.name):
-        _put(labels, (match[1].upper(), match[2]), file)
-    if not videos:
+        manual_dir.add_unique(labels, (match[1].upper(), match[2]), file)
+    if not files:
       raise FileNotFoundError(
-        f"No video in {str(manual_dir)!r} is called like "
-        f"'{camera.title()}VideoSN001_comp.avi'; lay DISFA out as "
-        "tfds_builders/disfa/README.md shows."
+        f"No video in {str(folder)!r} has a name like "
+        f"'{camera.title()}VideoSN001_comp.avi'; lay DISFA out as in "
+        "tfds_builders/disfa/README.md."
       )
     if not labels:
       raise FileNotFoundError(
-        f"No labels in {str(manual_dir)!r} are called like 'SN001_au12.txt'; "
-        "lay DISFA out as tfds_builders/disfa/README.md shows."
+        f"No labels in {str(folder)!r} have a name like 'SN001_au12.txt'; lay "
+        "DISFA out as in tfds_builders/disfa/README.md."
       )
-    parts = self._segments(manual_dir, list(videos), "subject")
-    if parts:  # somebody chose the smiles: only these
-      videos = {name: file for name, file in videos.items() if name in parts}
-    missing = manual_dir / "DISFA" / "ActionUnit_Labels"
-    given = _given_landmarks(manual_dir)
-    smiles, others = {}, []
-    for subject, file in sorted(videos.items()):
-      paths = [
-        labels.get(
-          (subject, unit), missing / subject / f"{subject}_au{unit}.txt"
-        )
-        for unit in ("6", "12")
+    segments = manual_dir.read_segments(
+      manual_dir.find_child(folder, "disfa_segments.csv"), files, "subject"
+    )
+    if segments:  # then only these are used
+      files = {name: file for name, file in files.items() if name in segments}
+    expected = folder / "DISFA" / "ActionUnit_Labels"
+    landmarks = _find_landmarks(folder)
+    smiles, unusable = {}, []
+    for subject, file in sorted(files.items()):
+      label_files = [
+        labels.get((subject, au), expected / subject / f"{subject}_au{au}.txt")
+        for au in ("6", "12")
       ]
-      source = clip.Source(
+      video = clip.SourceVideo(
         key=f"disfa_{subject}",
         path=file,
         label="spontaneous",
         subject=subject,
-        units=action_units.DisfaLabels(tuple(paths)),
-        given=given.get(subject),
+        action_units=disfa.DisfaLabels(tuple(label_files)),
+        reference_landmarks=landmarks.get(subject),
       )
       try:
-        cuts = parts.get(subject) or self._cuts(source)
+        found = segments.get(subject) or self._find_smiles(video)
       except (ValueError, FileNotFoundError):
-        others.append(source)  # the preparation says what is wrong with it
+        unusable.append(video)  # preprocessing reports why
         continue
-      for start, end in cuts:
-        key = f"{source.key}_{start:05d}"
-        smiles[key] = dataclasses.replace(source, key=key, cuts=((start, end),))
+      for start, end in found:
+        key = f"{video.key}_{start:05d}"
+        smiles[key] = dataclasses.replace(
+          video, key=key, segments=((start, end),)
+        )
     splits = {
       split: [smiles[key] for key in sorted(keys)]
-      for split, keys in self._split_by_lot(list(smiles)).items()
+      for split, keys in self.random_split(list(smiles)).items()
     }
-    splits["train"] += others
+    splits["train"] += unusable
     return splits
 
-  def _cuts(self, source):
-    """The smiles by the labels alone, so that they can be split by lot."""
-    found = segment.find(
-      source.units.labels(),
+  def _find_smiles(self, video):
+    """The segments of the smiles, by the labels alone, to split them."""
+    smiles = segment.find_smiles(
+      video.action_units.labels(),
       1 / FRAMES_PER_SECOND,
-      self._settings().thresholds,
+      self.settings().thresholds,
     )
-    return [(cut.start, cut.end) for cut in found]
+    return [(smile.start, smile.end) for smile in smiles]
 
 
-def _put(found, key, file):
-  other = found.setdefault(key, file)
-  if other != file:
-    raise ValueError(
-      f"{file.name!r} is there twice, {str(other)!r} and {str(file)!r}: keep "
-      "one."
-    )
-
-
-def _files(folder):
-  """The files below, without the 130,000 of the landmarks."""
-  found = []
+def _list_files(folder):
+  """The files below a folder, except the 130,000 of the landmarks."""
+  files = []
   for path in sorted(folder.iterdir()):
-    if path.name.startswith((".", "__MACOSX")) or _is_landmarks(path):
+    if manual_dir.is_ignored(path) or _is_landmarks(path):
       continue
-    found += _files(path) if path.is_dir() else [path]
-  return found
+    files += _list_files(path) if path.is_dir() else [path]
+  return files
 
 
-def _given_landmarks(folder):
-  """Subject -> DISFA's own landmarks, where they are there.
+def _find_landmarks(folder):
+  """Subject -> DISFA's own landmarks, if there are any.
 
-  SN001_0000_lm.mat is the first frame, and so is l00001_lm.mat.
+  SN001_0000_lm.mat belongs to the first frame, as does l00001_lm.mat.
   """
-  found = {}
+  landmarks = {}
   for path in sorted(folder.iterdir()):
-    if path.is_dir() and not path.name.startswith("."):
-      if not _is_landmarks(path):
-        found |= _given_landmarks(path)
-        continue
-      for file in face_clips.files_below(path):
-        match = _LANDMARKS.fullmatch(file.name)
-        subject = re.search(r"SN\d{3}", str(file.relative_to(path)), re.I)
-        if match and subject:
-          number = int(match[2]) if match[1] else int(match[3]) - 1
-          found.setdefault(subject[0].upper(), {})[number] = file
-      found = {key: clip.GivenLandmarks(files) for key, files in found.items()}
-  return found
+    if not path.is_dir() or path.name.startswith("."):
+      continue
+    if not _is_landmarks(path):
+      landmarks |= _find_landmarks(path)
+      continue
+    files = {}
+    for file in manual_dir.list_files(path):
+      match = _LANDMARKS.fullmatch(file.name)
+      subject = re.search(r"SN\d{3}", str(file.relative_to(path)), re.I)
+      if match and subject:
+        number = int(match[2]) if match[1] else int(match[3]) - 1
+        files.setdefault(subject[0].upper(), {})[number] = file
+    landmarks |= {
+      subject: disfa.DisfaLandmarks(numbered)
+      for subject, numbered in files.items()
+    }
+  return landmarks
 
 
 def _is_landmarks(path):

@@ -1,19 +1,19 @@
-"""DISFA's builder, on a small copy of its layout."""
+"""DISFA's builder on a fake copy of the dataset."""
 
 import pathlib
 
 import pytest
+import shared_fake_data
 import tensorflow_datasets as tfds
 from etils import epath
 
-from tfds_builders import miniatures
 from tfds_builders.disfa import disfa_dataset_builder as disfa
 
 
-class TinyDisfa(miniatures.SharesSightings, disfa.Builder):
-  """In the format that the stock test can read."""
+class TinyDisfa(shared_fake_data.SharedDetections, disfa.Builder):
+  """Writes the format that the stock test reads."""
 
-  MINIATURE = "disfa"
+  FAKE_DATASET = "disfa"
   BUILDER_CONFIGS = [disfa.DisfaConfig(name="tiny")]
 
   def __init__(self, **kwargs):
@@ -27,54 +27,54 @@ class DisfaTest(tfds.testing.DatasetBuilderTestCase):
 
   @classmethod
   def setUpClass(cls):
-    cls.EXAMPLE_DIR = str(miniatures.once("disfa")[0])
+    cls.EXAMPLE_DIR = str(shared_fake_data.write_once("disfa")[0])
     super().setUpClass()
 
 
-class SharingDisfa(miniatures.SharesSightings, disfa.Builder):
-  """In the usual format."""
+class SharingDisfa(shared_fake_data.SharedDetections, disfa.Builder):
+  """Writes the default format."""
 
-  MINIATURE = "disfa"
+  FAKE_DATASET = "disfa"
 
 
 def build(builder_class, folder, **options):
   builder = builder_class(data_dir=folder, config="64x64")
   builder.download_and_prepare(
     download_config=tfds.download.DownloadConfig(
-      manual_dir=miniatures.once("disfa")[0], **options
+      manual_dir=shared_fake_data.write_once("disfa")[0], **options
     )
   )
   return pathlib.Path(builder.data_dir)
 
 
-def test_beam_gives_the_same_bytes_as_the_plain_build(tmp_path, capsys):
+def test_beam_writes_the_same_bytes_as_local_processes(tmp_path, capsys):
   from apache_beam.options import pipeline_options
 
   options = pipeline_options.PipelineOptions(["--runner=DirectRunner"])
-  plain = build(SharingDisfa, tmp_path / "plain")
-  said = capsys.readouterr().out
-  beamed = build(disfa.Builder, tmp_path / "beam", beam_options=options)
-  said_by_beam = capsys.readouterr().out
+  local = build(SharingDisfa, tmp_path / "local")
+  local_report = capsys.readouterr().out
+  by_beam = build(disfa.Builder, tmp_path / "beam", beam_options=options)
+  beam_report = capsys.readouterr().out
 
-  records = sorted(file.name for file in plain.glob("*array_record*"))
+  records = sorted(file.name for file in local.glob("*array_record*"))
   assert len(records) == 2
   for name in records:
     other = name.replace("sharing_disfa", "disfa")
-    assert (plain / name).read_bytes() == (beamed / other).read_bytes()
-  reason = "no smile in disfa_SN032: AU12 rises by 1.0 at most"
-  assert reason in said and reason in said_by_beam
+    assert (local / name).read_bytes() == (by_beam / other).read_bytes()
+  reason = "no smile: disfa_SN032: AU12 rises by 1.0 at most"
+  assert reason in local_report and reason in beam_report
 
 
-def sources(folder, **settings):
+def find_videos(folder, **settings):
   config = disfa.DisfaConfig(name="tiny", **settings)
   builder = disfa.Builder(data_dir=folder / "data", config=config)
-  splits = builder._sources(epath.Path(folder))
-  return {one.key: one for split in splits.values() for one in split}
+  splits = builder.find_videos(epath.Path(folder))
+  return {video.key: video for split in splits.values() for video in split}
 
 
 @pytest.fixture
 def layout(tmp_path):
-  """A video of two smiles by its labels, and one without its labels."""
+  """A video with two smiles by its labels, and one without labels."""
   videos = tmp_path / "Video_LeftCamera"
   videos.mkdir()
   (videos / "LeftVideoSN001_Comp.avi").touch()
@@ -88,74 +88,76 @@ def layout(tmp_path):
   return tmp_path
 
 
-def test_each_smile_of_the_labels_is_a_clip_of_its_own(layout):
-  found = sources(layout)
+def test_each_smile_by_the_labels_is_a_clip(layout):
+  videos = find_videos(layout)
 
   (first,), (second,) = (
-    one.cuts for key, one in found.items() if key.startswith("disfa_SN001")
+    video.segments
+    for key, video in videos.items()
+    if key.startswith("disfa_SN001")
   )
   assert 38 <= first[0] <= 40 and 41 <= first[1] <= 44
   assert second[0] - first[0] == second[1] - first[1] == 123
-  assert {one.subject for one in found.values()} == {"SN001", "SN002"}
-  assert {one.label for one in found.values()} == {"spontaneous"}
+  assert {video.subject for video in videos.values()} == {"SN001", "SN002"}
+  assert {video.label for video in videos.values()} == {"spontaneous"}
 
 
-def test_a_video_without_labels_is_kept_to_be_listed(layout):
-  one = sources(layout)["disfa_SN002"]
+def test_a_video_without_labels_is_listed(layout):
+  video = find_videos(layout)["disfa_SN002"]
 
-  assert one.cuts is None
+  assert video.segments is None
   with pytest.raises(FileNotFoundError, match=r"SN002_au6\.txt"):
-    one.units.labels()
+    video.action_units.labels()
 
 
-def test_a_users_segments_are_all_that_is_taken(layout):
+def test_given_segments_replace_those_by_the_labels(layout):
   (layout / "disfa_segments.csv").write_text("subject,start,end\nSN002,7,30\n")
 
-  found = sources(layout)
+  videos = find_videos(layout)
 
-  assert list(found) == ["disfa_SN002_00007"]
-  assert found["disfa_SN002_00007"].cuts == ((7, 30),)
+  assert list(videos) == ["disfa_SN002_00007"]
+  assert videos["disfa_SN002_00007"].segments == ((7, 30),)
 
 
-def test_segments_of_someone_unknown_are_refused(layout):
+def test_segments_of_an_unknown_subject_are_rejected(layout):
   (layout / "disfa_segments.csv").write_text("subject,start,end\nSN099,7,30\n")
 
-  with pytest.raises(ValueError, match=r"the subject 'SN099', which is not th"):
-    sources(layout)
+  with pytest.raises(ValueError, match=r"unknown subject 'SN099'"):
+    find_videos(layout)
 
 
-def test_tables_and_copies_are_not_taken_for_the_video(layout):
+def test_openfaces_tables_and_copies_of_a_video_are_rejected(layout):
   (layout / "openface").mkdir()
   (layout / "openface" / "LeftVideoSN001_comp.csv").touch()
 
-  assert sources(layout)["disfa_SN002"].path.suffix == ".AVI"
-  with pytest.raises(ValueError, match="has labels of its own"):
-    sources(layout, openface=str(layout / "openface"))
+  assert find_videos(layout)["disfa_SN002"].path.suffix == ".AVI"
+  with pytest.raises(ValueError, match="has manual labels"):
+    find_videos(layout, openface=str(layout / "openface"))
   (layout / "LeftVideoSN001_comp.avi").touch()
-  with pytest.raises(ValueError, match=r"is there twice, .*: keep one"):
-    sources(layout)
+  with pytest.raises(ValueError, match=r"two copies of .*: remove one"):
+    find_videos(layout)
 
 
-def test_the_right_camera_has_videos_of_its_own(layout):
+def test_the_right_camera_has_its_own_videos(layout):
   videos = layout / "Videos_RightCamera"
   videos.mkdir()
   (videos / "RightVideoSN001_Comp.avi").touch()
 
-  found = sources(layout, camera="right")
+  found = find_videos(layout, camera="right")
 
-  assert {one.path.name for one in found.values()} == {
+  assert {video.path.name for video in found.values()} == {
     "RightVideoSN001_Comp.avi"
   }
   with pytest.raises(ValueError, match="'top'; choose left or right"):
-    sources(layout, camera="top")
+    find_videos(layout, camera="top")
 
 
-def test_a_folder_without_videos_or_labels_says_what_was_looked_for(tmp_path):
+def test_missing_videos_or_labels_are_an_error_with_an_example(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"LeftVideoSN001_comp\.avi"):
-    sources(tmp_path)
+    find_videos(tmp_path)
   (tmp_path / "LeftVideoSN001_comp.avi").touch()
   with pytest.raises(FileNotFoundError, match=r"SN001_au12\.txt"):
-    sources(tmp_path)
+    find_videos(tmp_path)
 
 
 if __name__ == "__main__":

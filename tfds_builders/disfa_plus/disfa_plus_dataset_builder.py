@@ -10,154 +10,148 @@ import re
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cmm_jax.preprocess import action_units, clip
-from tfds_builders import face_clips
+from cmm_jax.preprocess import clip, disfa
+from tfds_builders import manual_dir, video_builder
 
 FRAMES_PER_SECOND = 20.0
 
 
 @dataclasses.dataclass
-class DisfaPlusConfig(face_clips.VideoConfig):
-  """As any dataset of videos, and which trials are smiles.
+class DisfaPlusConfig(video_builder.VideoConfig):
+  """The config of any dataset of videos, and which trials are smiles.
 
   Attributes:
-    trials: a pattern of the trials' names, upper or lower case.
-    by_rule: whether trials are chosen by their labels instead: AU12 from 0 to
-      at least 2, with AU06.
+    trials: a pattern for the names of trials, case-insensitive.
+    by_labels: whether to select trials by their labels instead: AU12 rises from
+      0 to at least 2, with AU06.
   """
 
   trials: str = "*Happy*"
-  by_rule: bool = False
+  by_labels: bool = False
 
 
-class Builder(face_clips.VideoBuilder):
+class Builder(video_builder.VideoBuilder):
   """One example per trial that is a smile."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES = {"1.0.0": "First release."}
   MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  Ask the University of Denver for the data (see README.md), then lay it out in
-  manual_dir (<data_dir>/downloads/manual unless --manual_dir names another):
-    DISFAPlus/Images/SN001/<trial>/000.jpg and so on
+  Request the data from the University of Denver (see README.md) and copy it to
+  manual_dir (<data_dir>/downloads/manual by default, see --manual_dir):
+    DISFAPlus/Images/SN001/<trial>/000.jpg ...
     DISFAPlus/Labels/SN001/<trial>/AU6.txt, AU12.txt
   """
-  BUILDER_CONFIGS = face_clips.sizes(DisfaPlusConfig)
-  SEGMENTS = "disfa_plus_segments.csv"
+  BUILDER_CONFIGS = video_builder.standard_configs(DisfaPlusConfig)
 
-  def _sources(self, manual_dir: epath.Path):
-    face_clips.refuse_openface(self.builder_config)
-    trials, labels = _trials(manual_dir), _labels(manual_dir)
+  def find_videos(self, folder: epath.Path):
+    video_builder.reject_openface(self.builder_config)
+    trials, labels = _find_trials(folder), _find_labels(folder)
     if not trials or not labels:
-      what = "images" if labels else "labels"
+      missing = "images" if labels else "labels"
       raise FileNotFoundError(
-        f"No {what} in {str(manual_dir)!r} lie as in 'Images/SN001/<trial>/"
-        "000.jpg' and 'Labels/SN001/<trial>/AU12.txt'; lay DISFA+ out as "
-        "tfds_builders/disfa_plus/README.md shows."
+        f"No {missing} in {str(folder)!r}, expected 'Images/SN001/<trial>/"
+        "000.jpg' and 'Labels/SN001/<trial>/AU12.txt'; lay DISFA+ out as in "
+        "tfds_builders/disfa_plus/README.md."
       )
-    chosen = [one for one in trials if self._is_smile(one, labels)]
-    if not chosen:
-      rule = (
-        "AU12 and AU06"
-        if self.builder_config.by_rule
+    smiles = [trial for trial in trials if self._is_smile(trial, labels)]
+    if not smiles:
+      criterion = (
+        "its labels"
+        if self.builder_config.by_labels
         else repr(self.builder_config.trials)
       )
       raise ValueError(
-        f"None of the {len(trials)} trials is a smile by {rule}; there are "
-        f"{', '.join(sorted({trial for _, trial in trials})[:5])} and others: "
-        "give another pattern (trials), or choose by_rule."
+        f"None of the {len(trials)} trials is a smile by {criterion}; there "
+        f"are {', '.join(sorted({name for _, name in trials})[:5])}. "
+        "Give another pattern (trials), or select by_labels."
       )
-    keys = {one: f"disfa_plus_{one[0]}_{one[1].lower()}" for one in chosen}
-    parts = self._segments(manual_dir, list(keys.values()))
-    splits = self._split_by_lot(list(keys.values()))
-    missing = manual_dir / "DISFAPlus" / "Labels"
-    sources = [
-      clip.Source(
+    keys = {
+      (subject, name): f"disfa_plus_{subject}_{name.lower()}"
+      for subject, name in smiles
+    }
+    segments = manual_dir.read_segments(
+      manual_dir.find_child(folder, "disfa_plus_segments.csv"), keys.values()
+    )
+    expected = folder / "DISFAPlus" / "Labels"
+    videos = [
+      clip.SourceVideo(
         key=key,
-        path=trials[one],
+        path=trials[subject, name],
         label="posed",
-        subject=one[0],
+        subject=subject,
         frames_per_second=FRAMES_PER_SECOND,
-        units=action_units.DisfaPlusLabels(
+        action_units=disfa.DisfaPlusLabels(
           tuple(
             labels.get(
-              (*_lower(one), unit),
-              missing / one[0] / one[1] / f"AU{unit}.txt",
+              (*_lower((subject, name)), au),
+              expected / subject / name / f"AU{au}.txt",
             )
-            for unit in ("6", "12")
+            for au in ("6", "12")
           )
         ),
-        cuts=parts.get(key),
+        segments=segments.get(key),
       )
-      for one, key in sorted(keys.items())
+      for (subject, name), key in sorted(keys.items())
     ]
     return {
-      split: [source for source in sources if source.key in names]
-      for split, names in splits.items()
+      split: [video for video in videos if video.key in names]
+      for split, names in self.random_split(list(keys.values())).items()
     }
 
-  def _is_smile(self, one, labels):
-    if not self.builder_config.by_rule:
+  def _is_smile(self, trial, labels):
+    if not self.builder_config.by_labels:
       pattern = self.builder_config.trials.lower()
-      return fnmatch.fnmatchcase(one[1].lower(), pattern)
-    files = [labels.get((*_lower(one), unit)) for unit in ("6", "12")]
+      return fnmatch.fnmatchcase(trial[1].lower(), pattern)
+    files = [labels.get((*_lower(trial), au)) for au in ("6", "12")]
     try:
-      au06, au12 = (
-        action_units.read_disfa_plus(file) for file in files if file
-      )
+      au06, au12 = (disfa.read_disfa_plus(file) for file in files if file)
     except ValueError:
-      return True  # labels are missing or broken: the preparation says so
+      return True  # labels are missing or damaged: preprocessing reports it
     rises = au12[min(au12)] == 0 and max(au12.values()) >= 2
     return rises and max(au06.values()) >= 1
 
 
-def _trials(manual_dir):
+def _find_trials(folder):
   """(subject, trial) -> the folder of its images."""
-  found = {}
-  for path in _below(manual_dir, "images"):
+  trials = {}
+  for path in _files_in(folder, "images"):
     if path.suffix.lower() == ".jpg" and (subject := _subject(path)):
       trial = path.parent
-      other = found.setdefault((subject, trial.name), trial)
-      if other != trial:
-        raise ValueError(
-          f"The trial {trial.name!r} of {subject} is there twice: "
-          f"{str(other)!r} and {str(trial)!r}; keep one."
-        )
-  return found
+      manual_dir.add_unique(trials, (subject, trial.name), trial)
+  return trials
 
 
-def _labels(manual_dir):
-  """(subject, trial, unit), in lower case -> its file."""
-  found = {}
-  for path in _below(manual_dir, "labels"):
+def _find_labels(folder):
+  """(subject, trial, action unit), in lower case -> its file."""
+  labels = {}
+  for path in _files_in(folder, "labels"):
     match = re.fullmatch(r"AU0?(6|12)\.txt", path.name, re.I)
     if match and (subject := _subject(path)):
       key = (*_lower((subject, path.parent.name)), match[1])
-      other = found.setdefault(key, path)
-      if other != path:
-        raise ValueError(
-          f"The labels {path.name!r} of {path.parent.name!r} are there twice: "
-          f"{str(other)!r} and {str(path)!r}; keep one."
-        )
-  return found
+      manual_dir.add_unique(labels, key, path)
+  return labels
 
 
-def _below(folder, name):
-  """The files in the folders of that name, however deep these lie."""
+def _files_in(folder, name):
+  """The files below all folders of this name, at any depth."""
   for path in sorted(folder.iterdir()):
     if path.is_dir() and not path.name.startswith("."):
       if path.name.lower() == name:
-        yield from face_clips.files_below(path)
+        yield from manual_dir.list_files(path)
       else:
-        yield from _below(path, name)
+        yield from _files_in(path, name)
 
 
 def _subject(path):
-  """SN001, from whichever folder is called so; unzipping can double it."""
+  """The subject, SN001 for example, from the folder of that name.
+
+  Unzipping can duplicate levels of folders.
+  """
   for part in path.parts[::-1][2:]:
     if re.fullmatch(r"SN\d{3}", part, re.I):
       return part.upper()
   return None
 
 
-def _lower(one):
-  return tuple(part.lower() for part in one)
+def _lower(names):
+  return tuple(name.lower() for name in names)

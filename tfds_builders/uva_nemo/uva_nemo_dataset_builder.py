@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import clip, table
-from tfds_builders import face_clips
+from tfds_builders import manual_dir, video_builder
 
-# The paper's test fold, of ten: 41 subjects with 125 videos.
+# The subjects of the tenth fold, the paper's test split: 41 with 125 videos.
 FOLD_10 = frozenset(
   f"{number:03d}"
   for number in (
@@ -27,103 +27,105 @@ _LABELS = {"deliberate": "posed", "spontaneous": "spontaneous"}
 
 
 @dataclasses.dataclass
-class UvaNemoConfig(face_clips.VideoConfig):
-  """As any dataset of videos, and its folds.
+class UvaNemoConfig(video_builder.VideoConfig):
+  """The config of any dataset of videos, and the folds.
 
   Attributes:
     test_fold: which of the ten folds is the test split.
-    folds: a CSV with the columns `subject,fold`; where not given, `folds.csv`
-      in manual_dir if that exists. Fold 10 is known without.
+    folds: a CSV with the columns `subject,fold`; by default `folds.csv` in
+      manual_dir, if it exists. Fold 10 does not need it.
   """
 
   test_fold: int = 10
   folds: str = ""
 
 
-class Builder(face_clips.VideoBuilder):
-  """One example per video: the part from the neutral face to the smile."""
+class Builder(video_builder.VideoBuilder):
+  """One example per video: its neutral-to-smile segment."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES = {"1.0.0": "First release."}
   MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  Ask the University of Amsterdam for the data (see README.md), then lay it out
-  in manual_dir (<data_dir>/downloads/manual unless --manual_dir names another):
-    UvA-NEMO_SMILE_DATABASE/videos/001_deliberate_smile_2.mp4 and so on
+  Request the data from the University of Amsterdam (see README.md) and copy it
+  to manual_dir (<data_dir>/downloads/manual by default, see --manual_dir):
+    UvA-NEMO_SMILE_DATABASE/videos/001_deliberate_smile_2.mp4 ...
     UvA-NEMO_SMILE_DATABASE/UvA-NEMO_Smile_Database_File_Details.txt
-    openface/001_deliberate_smile_2.csv and so on, if you ran OpenFace
+    openface/001_deliberate_smile_2.csv ...   if you ran OpenFace
   """
-  BUILDER_CONFIGS = face_clips.sizes(UvaNemoConfig)
-  SEGMENTS = "uva_nemo_segments.csv"
+  BUILDER_CONFIGS = video_builder.standard_configs(UvaNemoConfig)
 
-  def _sources(self, manual_dir: epath.Path):
-    files = face_clips.files_below(manual_dir)
-    videos = {}
+  def find_videos(self, folder: epath.Path):
+    files = manual_dir.list_files(folder)
+    paths = {}
     for file in files:
       if _VIDEO.fullmatch(file.name):
-        other = videos.setdefault(file.stem.lower(), file)
-        if other != file:
-          raise ValueError(
-            f"The video {file.name!r} is there twice: {str(other)!r} and "
-            f"{str(file)!r}; keep one."
-          )
-    if not videos:
+        manual_dir.add_unique(paths, file.stem.lower(), file)
+    if not paths:
       raise FileNotFoundError(
-        f"No video in {str(manual_dir)!r} is called like "
-        "'001_deliberate_smile_2.mp4'; lay UvA-NEMO out as tfds_builders/"
-        "uva_nemo/README.md shows."
+        f"No video in {str(folder)!r} has a name like "
+        "'001_deliberate_smile_2.mp4'; lay UvA-NEMO out as in tfds_builders/"
+        "uva_nemo/README.md."
       )
-    folder = next(iter(videos.values())).parent
-    for name in _listed(files):
-      # Listed, but not there: the preparation says so at its end.
-      videos.setdefault(epath.Path(name).stem.lower(), folder / name)
+    video_folder = next(iter(paths.values())).parent
+    for name in _read_file_details(files):
+      # If the file is missing, preprocessing reports it.
+      paths.setdefault(epath.Path(name).stem.lower(), video_folder / name)
 
-    tables = self._openface(manual_dir, {key: key for key in videos})
-    parts = self._segments(manual_dir, list(videos))
-    test = self._test_subjects(manual_dir, {key[:3] for key in videos})
+    tables = self.openface_tables(folder, {key: key for key in paths})
+    segments = manual_dir.read_segments(
+      manual_dir.find_child(folder, "uva_nemo_segments.csv"), paths
+    )
+    test_subjects = self._test_subjects(folder, {key[:3] for key in paths})
     splits = {"train": [], "test": []}
-    for key, file in sorted(videos.items()):
-      subject, word, _ = _VIDEO.fullmatch(file.name).groups()
-      source = clip.Source(
+    for key, path in sorted(paths.items()):
+      subject, kind, _ = _VIDEO.fullmatch(path.name).groups()
+      video = clip.SourceVideo(
         key=key,
-        path=file,
-        label=_LABELS[word.lower()],
+        path=path,
+        label=_LABELS[kind.lower()],
         subject=subject,
-        units=tables.get(key),
-        cuts=parts.get(key),
+        action_units=tables.get(key),
+        segments=segments.get(key),
       )
-      splits["test" if subject in test else "train"].append(source)
+      splits["test" if subject in test_subjects else "train"].append(video)
     return splits
 
-  def _test_subjects(self, manual_dir, subjects):
+  def _test_subjects(self, folder, subjects):
     config = self.builder_config
-    file = epath.Path(config.folds or face_clips.child(manual_dir, "folds.csv"))
+    file = manual_dir.find_child(folder, "folds.csv")
+    if config.folds:
+      file = epath.Path(config.folds)
     if not config.folds and not file.exists():
       if config.test_fold != 10:
         raise FileNotFoundError(
-          f"Of the ten folds only the tenth is known here; for test_fold = "
-          f"{config.test_fold} put the protocol's as {str(file)!r}, with the "
-          "columns subject,fold."
+          "Only the tenth of the ten folds is public. For test_fold = "
+          f"{config.test_fold}, save the protocol's folds as {str(file)!r}, "
+          "with the columns subject,fold."
         )
       return FOLD_10
     rows = table.read(file, ("subject", "fold"))
     folds = {row["subject"].zfill(3): row["fold"] for _, row in rows}
-    without = sorted(subjects - folds.keys())
-    if without:
+    missing = sorted(subjects - folds.keys())
+    if missing:
       raise ValueError(
-        f"{str(file)!r} gives no fold to subject {without[0]} and "
-        f"{len(without) - 1} more of the {len(subjects)} that have videos."
+        f"{str(file)!r} has no fold for subject {missing[0]} and "
+        f"{len(missing) - 1} more of the {len(subjects)} who have videos."
       )
-    wanted = str(config.test_fold)
-    if wanted not in folds.values():
+    test_fold = str(config.test_fold)
+    if test_fold not in folds.values():
       raise ValueError(
-        f"{str(file)!r} has no fold {wanted}; it has "
+        f"{str(file)!r} has no fold {test_fold}; it has "
         f"{', '.join(sorted(set(folds.values())))}."
       )
-    return {subject for subject, fold in folds.items() if fold == wanted}
+    return {subject for subject, fold in folds.items() if fold == test_fold}
 
 
-def _listed(files):
-  """The videos in the file details; they have to agree with their names."""
+def _read_file_details(files):
+  """The names of the videos in the file details.
+
+  Raises:
+    ValueError: the details of a video do not agree with its name.
+  """
   for file in files:
     if not re.search(r"file_?details\.txt$", file.name, re.I):
       continue
@@ -132,7 +134,7 @@ def _listed(files):
       fields = [field.strip() for field in line.rstrip().split("\t")]
       name = fields[0]
       if not name.lower().endswith(".mp4"):
-        continue  # a header; there are four or five lines of it
+        continue  # the header has four or five lines
       match = _VIDEO.fullmatch(name)
       agrees = (
         match
@@ -142,8 +144,8 @@ def _listed(files):
       )
       if not agrees:
         raise ValueError(
-          f"Line {number} of {str(file)!r} says {line!r}, which does not agree "
-          "with the video's name (subject, deliberate or spontaneous): copy it "
-          "again."
+          f"Line {number} of {str(file)!r} is {line!r}, which does not agree "
+          "with the name of the video (subject, deliberate or spontaneous): "
+          "copy the file again."
         )
       yield name

@@ -1,20 +1,20 @@
-"""UvA-NEMO's builder, on a small copy of its layout."""
+"""UvA-NEMO's builder on a fake copy of the dataset."""
 
 import pytest
+import shared_fake_data
 import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import action_units
-from tfds_builders import miniatures
 from tfds_builders.uva_nemo import uva_nemo_dataset_builder as uva_nemo
 
 
-class TinyNemo(miniatures.SharesSightings, uva_nemo.Builder):
-  """As it is, but for the share of bad videos: two of six are, on purpose."""
+class TinyNemo(shared_fake_data.SharedDetections, uva_nemo.Builder):
+  """Two of the six fake videos fail on purpose."""
 
-  MINIATURE = "uva_nemo"
+  FAKE_DATASET = "uva_nemo"
   BUILDER_CONFIGS = [
-    uva_nemo.UvaNemoConfig(name="tiny", bad_share=0.4, workers=2)
+    uva_nemo.UvaNemoConfig(name="tiny", max_failed_fraction=0.4, workers=2)
   ]
 
   def __init__(self, **kwargs):
@@ -28,14 +28,14 @@ class UvaNemoTest(tfds.testing.DatasetBuilderTestCase):
 
   @classmethod
   def setUpClass(cls):
-    cls.EXAMPLE_DIR = str(miniatures.once("uva_nemo")[0])
+    cls.EXAMPLE_DIR = str(shared_fake_data.write_once("uva_nemo")[0])
     super().setUpClass()
 
 
-def sources(folder, **settings):
+def find_videos(folder, **settings):
   config = uva_nemo.UvaNemoConfig(name="tiny", **settings)
   builder = uva_nemo.Builder(data_dir=folder / "data", config=config)
-  return builder._sources(epath.Path(folder))
+  return builder.find_videos(epath.Path(folder))
 
 
 @pytest.fixture
@@ -53,15 +53,15 @@ def layout(tmp_path):
 
 
 def keys(split):
-  return [source.key for source in split]
+  return [video.key for video in split]
 
 
-def test_the_papers_test_fold_has_its_41_subjects():
+def test_the_test_fold_of_the_paper_has_41_subjects():
   assert len(uva_nemo.FOLD_10) == 41
   assert {"004", "155", "553"} < uva_nemo.FOLD_10
 
 
-def test_videos_are_split_and_labelled_by_their_names(layout):
+def test_videos_are_split_and_labeled_by_name(layout):
   folder = layout(
     "003_deliberate_smile_7.mp4",
     "004_Spontaneous_Smile_2.MP4",
@@ -69,16 +69,16 @@ def test_videos_are_split_and_labelled_by_their_names(layout):
     "readme.txt",
   )
 
-  splits = sources(folder)
+  splits = find_videos(folder)
 
   assert keys(splits["train"]) == ["003_deliberate_smile_7"]
   test = splits["test"]
   assert keys(test) == ["004_spontaneous_smile_2", "553_deliberate_smile_1"]
-  assert [source.label for source in test] == ["spontaneous", "posed"]
-  assert [source.subject for source in test] == ["004", "553"]
+  assert [video.label for video in test] == ["spontaneous", "posed"]
+  assert [video.subject for video in test] == ["004", "553"]
 
 
-def test_openfaces_tables_and_chosen_parts_are_found(layout):
+def test_openfaces_tables_and_given_segments_are_found(layout):
   folder = layout("003_deliberate_smile_7.mp4", "004_spontaneous_smile_2.mp4")
   (folder / "OpenFace" / "processed").mkdir(parents=True)
   (folder / "OpenFace" / "processed" / "003_DELIBERATE_smile_7.csv").touch()
@@ -86,28 +86,26 @@ def test_openfaces_tables_and_chosen_parts_are_found(layout):
     "clip,start,end\n004_spontaneous_smile_2,5,60\n"
   )
 
-  splits = sources(folder)
+  splits = find_videos(folder)
 
-  assert isinstance(splits["train"][0].units, action_units.OpenFaceTable)
-  assert splits["test"][0].units is None
-  assert splits["test"][0].cuts == ((5, 60),)
-  with pytest.raises(FileNotFoundError, match=r"No table in .*elsewhere"):
-    sources(folder, openface=str(folder / "elsewhere"))
+  assert isinstance(splits["train"][0].action_units, action_units.OpenFaceTable)
+  assert splits["test"][0].action_units is None
+  assert splits["test"][0].segments == ((5, 60),)
+  with pytest.raises(FileNotFoundError, match=r"No tables in .*elsewhere"):
+    find_videos(folder, openface=str(folder / "elsewhere"))
 
 
-def test_tables_of_which_none_fits_a_video_are_not_passed_over(layout):
+def test_tables_none_of_which_fits_a_video_are_an_error(layout):
   folder = layout("003_deliberate_smile_7.mp4")
   (folder / "openface").mkdir()
   (folder / "openface" / "smile.csv").touch()
 
   with pytest.raises(FileNotFoundError, match=r"None of the 1 tables .*'smile"):
-    sources(folder)
+    find_videos(folder)
 
 
 @pytest.mark.parametrize("headers", [0, 4, 5])
-def test_videos_in_the_details_that_are_not_there_are_kept_to_be_listed(
-  layout, headers
-):
+def test_missing_videos_of_the_file_details_are_listed(layout, headers):
   folder = layout("003_deliberate_smile_7.mp4")
   lines = ["\ufeffheader\tline"] * headers
   lines += ["003_deliberate_smile_7.mp4\t3\tmale\t20\tdeliberate\t"]
@@ -116,7 +114,7 @@ def test_videos_in_the_details_that_are_not_there_are_kept_to_be_listed(
     "\n".join(lines)
   )
 
-  splits = sources(folder)
+  splits = find_videos(folder)
 
   names = ["003_deliberate_smile_7", "005_spontaneous_smile_1"]
   assert keys(splits["train"]) == names
@@ -131,50 +129,50 @@ def test_videos_in_the_details_that_are_not_there_are_kept_to_be_listed(
     "smile.mp4\t3\tmale\t20\tdeliberate",
   ],
 )
-def test_details_that_disagree_with_a_name_name_the_line(layout, line):
+def test_file_details_that_disagree_with_a_name_are_an_error(layout, line):
   folder = layout("003_deliberate_smile_7.mp4")
   (folder / "file_details.txt").write_text(f"header\n{line}\n")
 
   with pytest.raises(ValueError, match=r"Line 2 of .*does not agree"):
-    sources(folder)
+    find_videos(folder)
 
 
-def test_another_fold_needs_the_users_file(layout):
+def test_another_fold_needs_a_table_of_folds(layout):
   names = [f"{subject:03d}_deliberate_smile_1.mp4" for subject in (1, 2, 3)]
   folder = layout(*names)
 
   with pytest.raises(
-    FileNotFoundError, match=r"test_fold = 3 put .*folds\.csv"
+    FileNotFoundError, match=r"test_fold = 3, save .*folds\.csv"
   ):
-    sources(folder, test_fold=3)
+    find_videos(folder, test_fold=3)
   (folder / "folds.csv").write_text("subject,fold\n1,3\n2,4\n003,10\n")
-  assert keys(sources(folder, test_fold=3)["test"]) == [
+  assert keys(find_videos(folder, test_fold=3)["test"]) == [
     "001_deliberate_smile_1"
   ]
-  assert keys(sources(folder)["test"]) == ["003_deliberate_smile_1"]
+  assert keys(find_videos(folder)["test"]) == ["003_deliberate_smile_1"]
   with pytest.raises(ValueError, match=r"has no fold 7; it has 10, 3, 4"):
-    sources(folder, test_fold=7)
+    find_videos(folder, test_fold=7)
   (folder / "folds.csv").write_text("subject,fold\n1,3\n")
-  with pytest.raises(ValueError, match=r"no fold to subject 002 and 1 more"):
-    sources(folder)
+  with pytest.raises(ValueError, match=r"no fold for subject 002 and 1 more"):
+    find_videos(folder)
   (folder / "folds.csv").write_text("who,fold\n1,3\n")
-  with pytest.raises(ValueError, match="have to be subject,fold"):
-    sources(folder)
+  with pytest.raises(ValueError, match="must be subject,fold"):
+    find_videos(folder)
 
 
-def test_a_folder_without_its_videos_says_what_was_looked_for(tmp_path):
+def test_missing_videos_are_an_error_with_an_example(tmp_path):
   (tmp_path / "smile.mp4").touch()
 
   with pytest.raises(FileNotFoundError, match=r"001_deliberate_smile_2\.mp4"):
-    sources(tmp_path)
+    find_videos(tmp_path)
 
 
-def test_a_video_in_two_folders_is_refused(layout):
+def test_a_video_in_two_folders_is_rejected(layout):
   folder = layout("003_deliberate_smile_7.mp4")
   (folder / "003_deliberate_smile_7.mp4").touch()
 
-  with pytest.raises(ValueError, match="is there twice"):
-    sources(folder)
+  with pytest.raises(ValueError, match="two copies of"):
+    find_videos(folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Videos of one's own: one folder for each kind of expression.
+"""Your own videos: one folder per kind of expression.
 
 tfds build tfds_builders/video_folder --config 64x64 --data_dir data \
   --manual_dir my_videos
@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import clip, photo, table
-from tfds_builders import face_clips
+from tfds_builders import manual_dir, video_builder
 
 _SUFFIXES = (
   *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -20,127 +20,127 @@ _SUFFIXES = (
 
 
 @dataclasses.dataclass
-class VideoFolderConfig(face_clips.VideoConfig):
-  """As any dataset of videos, and how these are cut.
+class VideoFolderConfig(video_builder.VideoConfig):
+  """The config of any dataset of videos, and which part becomes a clip.
 
   Attributes:
-    cut: "smile" by the action units, "movement" of the landmarks for other
-      expressions, "whole" for videos that were cut before.
-    frames_per_second: of folders of frames.
+    segment: "smile" by the action units, "movement" by the landmarks for other
+      expressions, "whole" for videos that are cut already.
+    frames_per_second: the frame rate of folders of frames.
   """
 
-  cut: str = "smile"
+  segment: str = "smile"
   frames_per_second: float = 25.0
 
 
-class Builder(face_clips.VideoBuilder):
-  """One example per video, labelled by its folder."""
+class Builder(video_builder.VideoBuilder):
+  """One example per video, labeled by its folder."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES = {"1.0.0": "First release."}
   MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  Lay your videos out in a folder and name it with --manual_dir:
+  Copy your videos to a folder and pass it as --manual_dir:
     my_videos/<label>/<subject>_<anything>.mp4, or a folder of numbered frames
     my_videos/subjects.csv   video,subject   if names do not begin with subjects
   """
   BUILDER_CONFIGS = [
-    *face_clips.sizes(VideoFolderConfig),
+    *video_builder.standard_configs(VideoFolderConfig),
     VideoFolderConfig(
       name="movement",
-      description="64 by 64 pixels, for expressions that are no smiles.",
-      cut="movement",
-      thresholds={"neutral": 0.25},  # landmarks tremble more than units do
+      description="64 by 64 pixels, for other expressions than smiles.",
+      segment="movement",
+      thresholds={"neutral_level": 0.25},  # landmarks jitter more than AUs
     ),
   ]
-  LABELS = None  # the folders name them
+  LABELS = None  # the names of the folders
 
-  def _settings(self):
-    return dataclasses.replace(super()._settings(), cut=self.builder_config.cut)
-
-  def _sources(self, manual_dir: epath.Path):
-    videos = _videos(manual_dir)
-    labels = sorted({label for label, _ in videos})
-    if len(videos) < 2:
-      raise FileNotFoundError(
-        f"{str(manual_dir)!r} holds {len(videos)} videos in folders, at least "
-        "two are needed: lay them out as <label>/<subject>_<anything>.mp4."
-      )
-    self.info.features["label"].names = labels
-    subjects = _subjects(manual_dir, videos)
-    keys = {one: f"{one[0]}_{one[1]}" for one in videos}
-    parts = self._segments(manual_dir, list(keys.values()))
-    tables = self._openface(
-      manual_dir, {key: f"{one[0]}/{one[1]}" for one, key in keys.items()}
+  def settings(self) -> clip.Settings:
+    return dataclasses.replace(
+      super().settings(), segment=self.builder_config.segment
     )
-    if len(set(subjects.values())) >= 3:
-      splits = self._split_by_lot(list(set(subjects.values())))
-      test = {one for one in videos if subjects[one] in splits["test"]}
-    else:  # too few people to keep any apart
-      splits = self._split_by_lot(list(keys.values()))
-      test = {one for one in videos if keys[one] in splits["test"]}
-    sources = {"train": [], "test": []}
-    for one, file in sorted(videos.items()):
-      sources["test" if one in test else "train"].append(
-        clip.Source(
-          key=keys[one],
-          path=file,
-          label=one[0],
-          subject=subjects[one],
+
+  def find_videos(self, folder: epath.Path):
+    paths = _find_paths(folder)
+    if len(paths) < 2:
+      raise FileNotFoundError(
+        f"{str(folder)!r} has {len(paths)} videos in folders, at least two are "
+        "needed: lay them out as <label>/<subject>_<anything>.mp4."
+      )
+    self.info.features["label"].names = sorted({label for label, _ in paths})
+    subjects = _subjects(folder, paths)
+    keys = {(label, stem): f"{label}_{stem}" for label, stem in paths}
+    segments = manual_dir.read_segments(
+      manual_dir.find_child(folder, "segments.csv"), keys.values()
+    )
+    tables = self.openface_tables(
+      folder, {key: f"{label}/{stem}" for (label, stem), key in keys.items()}
+    )
+    # Split by subject, if there are enough.
+    groups = subjects if len(set(subjects.values())) >= 3 else keys
+    test = self.random_split(list(set(groups.values())))["test"]
+    splits = {"train": [], "test": []}
+    for (label, stem), path in sorted(paths.items()):
+      key = keys[label, stem]
+      splits["test" if groups[label, stem] in test else "train"].append(
+        clip.SourceVideo(
+          key=key,
+          path=path,
+          label=label,
+          subject=subjects[label, stem],
           frames_per_second=self.builder_config.frames_per_second,
-          units=tables.get(keys[one]),
-          cuts=parts.get(keys[one]),
+          action_units=tables.get(key),
+          segments=segments.get(key),
         )
       )
-    return sources
+    return splits
 
 
-def _videos(manual_dir):
-  """(label, name without its ending) -> the file or the folder of frames."""
-  found = {}
-  for folder in sorted(manual_dir.iterdir()):
-    if not folder.is_dir() or _is_no_label(folder):
+def _find_paths(manual_folder):
+  """(label, name without the suffix) -> the file or the folder of frames."""
+  paths = {}
+  for folder in sorted(manual_folder.iterdir()):
+    if not folder.is_dir() or not _is_label(folder):
       continue
     for path in sorted(folder.iterdir()):
-      if path.name.startswith("."):
+      if path.name.startswith(".") or not _is_video(path):
         continue
-      if path.is_dir():
-        inside = (
-          file.suffix.lower()
-          for file in path.iterdir()
-          if not file.name.startswith(".")
+      stem = path.name if path.is_dir() else path.stem
+      other = paths.setdefault((folder.name, stem), path)
+      if other != path:
+        raise ValueError(
+          f"Two videos of {folder.name!r} are called {stem!r}: {other.name!r} "
+          f"and {path.name!r}; rename one."
         )
-        name, usable = path.name, any(s in photo.SUFFIXES for s in inside)
-      else:
-        name, usable = path.stem, path.suffix.lower() in _SUFFIXES
-      if usable:
-        other = found.setdefault((folder.name, name), path)
-        if other != path:
-          raise ValueError(
-            f"Two videos of {folder.name!r} are called {name!r}: "
-            f"{other.name!r} and {path.name!r}; rename one."
-          )
-  return found
+  return paths
 
 
-def _is_no_label(folder):
-  return folder.name.lower().startswith((".", "__macosx", "openface"))
+def _is_label(folder):
+  return not folder.name.lower().startswith((".", "__macosx", "openface"))
 
 
-def _subjects(manual_dir, videos):
-  """Who is seen: by subjects.csv, else by what a name begins with."""
-  file = face_clips.child(manual_dir, "subjects.csv")
+def _is_video(path):
+  if not path.is_dir():
+    return path.suffix.lower() in _SUFFIXES
+  return any(
+    file.suffix.lower() in photo.SUFFIXES and not file.name.startswith(".")
+    for file in path.iterdir()
+  )
+
+
+def _subjects(folder, paths):
+  """(label, name) -> subject, by subjects.csv or the beginning of the name."""
+  file = manual_dir.find_child(folder, "subjects.csv")
   if not file.exists():
-    return {one: re.split(r"[_\-. ]", one[1])[0] for one in videos}
+    return {key: re.split(r"[_\-. ]", key[1])[0] for key in paths}
   rows = table.read(file, ("video", "subject"))
   known = {row["video"]: row["subject"] for _, row in rows}
   subjects = {}
-  for label, stem in videos:
-    names = (f"{label}/{videos[label, stem].name}", f"{label}/{stem}")
-    names += (videos[label, stem].name, stem)
+  for (label, stem), path in paths.items():
+    names = (f"{label}/{path.name}", f"{label}/{stem}", path.name, stem)
     subject = next((known[name] for name in names if name in known), None)
     if subject is None:
       raise ValueError(
-        f"{str(file)!r} names no subject for {names[0]!r}: add the line "
+        f"{str(file)!r} has no subject for {names[0]!r}: add the line "
         f"'{names[0]},<subject>'."
       )
     subjects[label, stem] = subject

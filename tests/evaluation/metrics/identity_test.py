@@ -22,7 +22,7 @@ def rendered(recogniser):
   return {
     f"person {i}": [
       recogniser(clip.frames, clip.landmarks)
-      for clip in clips.draw_identity(0, i, {"posed": 2}, 2, 64)
+      for clip in clips.render_identity(0, i, {"posed": 2}, 2, 64)
     ]
     for i in range(3)
   }
@@ -31,7 +31,7 @@ def rendered(recogniser):
 @pytest.fixture(scope="module")
 def portrait():
   picture = data.astronaut()
-  return picture, faces.largest(faces.Finder().find(picture))
+  return picture, faces.largest(faces.FaceDetector().detect(picture))
 
 
 def test_a_rendered_person_stays_nearer_to_itself_than_any_two_people(rendered):

@@ -1,0 +1,1 @@
+"""Rendered stand-ins for the datasets that have to be requested."""
