@@ -1,8 +1,8 @@
-"""Table 2 from a study's answers: who was preferred how often, and how sure.
+"""Table 2 from a study's answers: preferences with confidence intervals.
 
 Only participants who have answered every question count. The others may have
-stopped because they no longer wanted to take part (the first page says that
-this is how to), and without them every pair has been judged by the same people.
+withdrawn (the first page says that stopping is how to), and without them every
+pair has been judged by the same people.
 """
 
 import collections
@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cmm_jax.evaluation import tables
 from cmm_jax.evaluation.metrics import confidence
-from cmm_jax.user_study import store
+from cmm_jax.user_study import records, store
 
 VERDICTS = ("first", "similar", "second")
 
@@ -24,7 +25,7 @@ _TITLES = {
   "originals": "Originals",
   "video_gan": "Video-GAN",
 }
-# Table 2: its comparison, label, and the shares of the verdicts above.
+# Table 2 of the paper: comparison -> label -> percent of each verdict.
 _PAPER = {
   "cmm_net:video_gan": {
     "spontaneous": (85.14, 4.72, 10.14),
@@ -36,26 +37,26 @@ _PAPER = {
   },
 }
 _INTERVALS = (
-  "Brackets: the middle 95 % of what comes out when the participants are drawn "
-  "anew with replacement. One person's answers hang together, so people are "
-  "drawn and not answers; the pairs are taken as given. With fewer than about "
-  "ten participants the intervals are too narrow, and with one there are none."
+  "Brackets: 95 % bootstrap intervals over participants (one participant's "
+  "answers are correlated, so participants are resampled, not answers; the "
+  "pairs are taken as fixed). With fewer than about ten participants the "
+  "intervals are too narrow; with one there are none."
 )
 
 
 def count(study: store.Store) -> dict:
-  """Counts a study's answers; the result can be written as JSON.
+  """Counts a study's answers; the result is JSON-serializable.
 
   Raises:
-    ValueError: nobody has finished.
+    ValueError: no participant has finished.
   """
   people = study.participants()
-  finished = {p.number for p in people if p.answers and p.current is None}
-  begun = sum(bool(p.answers) for p in people) - len(finished)
+  finished = {p.number for p in people if p.finished}
+  started = sum(bool(p.answers) for p in people) - len(finished)
   if not finished:
     raise ValueError(
       f"Nobody has answered every question of the study in {study.folder} yet "
-      f"({begun} of {len(people)} have begun): send the links that `serve` "
+      f"({started} of {len(people)} have started): send the links that `serve` "
       "prints, and wait."
     )
   answers = study.answers()
@@ -64,15 +65,15 @@ def count(study: store.Store) -> dict:
     "participants": len(finished),
     "answers": len(counted),
     "left_out": {
-      "participants": begun,
+      "participants": started,
       "answers": len(answers) - len(counted),
     },
     "comparisons": _shares(counted),
   }
 
 
-def _shares(answers: Sequence[store.Answer]) -> dict:
-  """Comparison -> label or all -> verdict -> its share in percent."""
+def _shares(answers: Sequence[records.Answer]) -> dict:
+  """Comparison -> label or overall -> verdict -> its share in percent."""
   groups = collections.defaultdict(list)
   for answer in answers:
     groups[answer.question.comparison].append(answer)
@@ -92,7 +93,7 @@ def _shares(answers: Sequence[store.Answer]) -> dict:
 
 
 def _estimate(answers):
-  """Each verdict's share of some answers, with its interval."""
+  """The share of each verdict among the answers, with its interval."""
   by_person = collections.defaultdict(list)
   for answer in answers:
     by_person[answer.participant].append(verdict(answer))
@@ -100,24 +101,24 @@ def _estimate(answers):
     "answers": len(answers),
     "pairs": len({a.question.clip for a in answers}),
   }
-  for wanted in VERDICTS:
-    # Everyone has answered the same questions, so that the mean over people is
-    # the share of all answers.
+  for kind in VERDICTS:
+    # All participants answered the same questions, so the mean of their shares
+    # is the share of all answers.
     shares = np.array(
-      [100 * given.count(wanted) / len(given) for given in by_person.values()]
+      [100 * given.count(kind) / len(given) for given in by_person.values()]
     )
-    found = confidence.mean_over_clips(shares, "The share of participants")
-    alone = len(shares) == 1  # one person says nothing about others
-    cell[wanted] = {
-      "percent": found.mean,
-      "low": None if alone else found.low,
-      "high": None if alone else found.high,
+    estimate = confidence.mean_over_clips(shares, "The share of participants")
+    single = len(shares) == 1  # the spread between participants is unknown
+    cell[kind] = {
+      "percent": estimate.value,
+      "low": None if single else estimate.low,
+      "high": None if single else estimate.high,
     }
   return cell
 
 
-def verdict(answer: store.Answer) -> str:
-  """Which model an answer prefers, wherever it was shown."""
+def verdict(answer: records.Answer) -> str:
+  """The preferred model, one of `VERDICTS`, whichever side it was shown on."""
   if answer.choice == "similar":
     return "similar"
   question = answer.question
@@ -126,12 +127,12 @@ def verdict(answer: store.Answer) -> str:
 
 
 def to_markdown(counts: Mapping) -> str:
-  """The table and what it rests on, the paper's numbers beside it."""
+  """Formats the counts as a Markdown table, next to the paper's numbers."""
   lines = ["# User study: which video looks more realistic?", ""]
   for name, comparison in counts["comparisons"].items():
     columns = _columns(comparison)
-    theirs = _PAPER.get(name, {})
-    paper = {label: theirs[label] for label, _ in columns if label in theirs}
+    paper = _PAPER.get(name, {})
+    paper = {label: paper[label] for label, _ in columns if label in paper}
     heads = [f"{label} ({cell['answers']} answers)" for label, cell in columns]
     heads += [f"paper\\*: {label}" for label in paper]
     lines += [
@@ -147,29 +148,29 @@ def to_markdown(counts: Mapping) -> str:
   if any(name in _PAPER for name in counts["comparisons"]):
     lines += [
       "",
-      "\\* Table 2 of Wang et al. (CVPR 2018): other videos, other people, 40 "
-      "of them.",
+      "\\* Table 2 of Wang et al. (CVPR 2018): other videos, 40 other "
+      "participants.",
     ]
   return "\n".join(lines) + "\n"
 
 
 def to_latex(counts: Mapping) -> str:
-  """The table in the paper's shape; it needs the package booktabs."""
-  tables = [_columns(c) for c in counts["comparisons"].values()]
-  # All comparisons show the same clips, so that they have the same labels.
-  labels = [label for label, _ in tables[0]]
+  """Formats the counts as the paper's table; needs the package booktabs."""
+  comparisons = [_columns(c) for c in counts["comparisons"].values()]
+  # All comparisons show the same clips, hence the same labels.
+  labels = [label for label, _ in comparisons[0]]
   lines = [
     *(f"% {line}" for line in (_basis(counts), _INTERVALS)),
     r"\begin{tabular}{l" + "c" * len(labels) + "}",
     r"\toprule",
-    " & ".join(["Preferred (\\%)", *map(_escape, labels)]) + r" \\",
+    " & ".join(["Preferred (\\%)", *map(tables.escape_latex, labels)]) + r" \\",
   ]
   for comparison, columns in zip(
-    counts["comparisons"].values(), tables, strict=True
+    counts["comparisons"].values(), comparisons, strict=True
   ):
     lines.append(r"\midrule")
     for kind, title in _rows(comparison):
-      title = r"$\sim$" if kind == "similar" else _escape(title)
+      title = r"$\sim$" if kind == "similar" else tables.escape_latex(title)
       cells = [_share(cell[kind]) for _, cell in columns]
       lines.append(" & ".join([title, *cells]) + r" \\")
   lines += [r"\bottomrule", r"\end{tabular}"]
@@ -177,10 +178,10 @@ def to_latex(counts: Mapping) -> str:
 
 
 def write(counts: Mapping, folder: str | os.PathLike) -> list[pathlib.Path]:
-  """Writes user_study.md, .tex and .json to a folder; gives the files.
+  """Writes user_study.md, .tex and .json to a folder; returns their paths.
 
   Raises:
-    OSError: they cannot be written.
+    OSError: a file cannot be written.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,7 @@ def write(counts: Mapping, folder: str | os.PathLike) -> list[pathlib.Path]:
 
 
 def _rows(comparison):
-  """The kinds of verdict and what they are called in a table."""
+  """The verdicts with their row titles."""
   titles = {
     "first": comparison["first"],
     "similar": "similar",
@@ -205,7 +206,7 @@ def _rows(comparison):
 
 
 def _columns(comparison):
-  """The columns of a table: what each is called, and its shares."""
+  """The columns' titles with their cells."""
   return [*comparison["labels"].items(), ("all", comparison["overall"])]
 
 
@@ -216,18 +217,10 @@ def _share(share):
 
 
 def _basis(counts):
-  """How much was counted, and what was not."""
+  """One sentence on the answers that are counted and left out."""
   left_out = counts["left_out"]
   return (
-    f"{counts['answers']} answers of {counts['participants']} participants "
-    f"who finished; {left_out['answers']} answers of "
+    f"{counts['answers']} answers by {counts['participants']} participants "
+    f"who finished; {left_out['answers']} answers by "
     f"{left_out['participants']} who did not are left out."
   )
-
-
-def _escape(text):
-  """A name as LaTeX prints it."""
-  named = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum"}
-  signs = {sign: f"\\{sign}" for sign in "&%$#_{}"}
-  signs |= {sign: f"\\text{name}{{}}" for sign, name in named.items()}
-  return text.translate(str.maketrans(signs))

@@ -1,8 +1,8 @@
-"""The pages of a study: consent, one pair after another, thanks.
+"""The pages of a study: consent, one page per pair, thanks.
 
-They work without scripts, cookies and anything from another server. Who someone
-is stands in their link alone; the link's secret is also what keeps other sites
-from answering for them.
+They work without JavaScript and cookies and load nothing from other servers.
+The token in the link identifies the participant; because it is secret, it also
+protects against cross-site request forgery.
 """
 
 import http
@@ -12,9 +12,9 @@ import flask
 import waitress
 from werkzeug import exceptions
 
-from cmm_jax.user_study import store
+from cmm_jax.user_study import records, store
 
-_SECONDS_PER_PAIR = 8  # (ours) to see it twice and answer
+_SECONDS_PER_PAIR = 8  # (ours) watches it twice and answers
 _LARGEST_FORM = 4096  # bytes
 _THREADS = 8
 _HEADERS = {
@@ -26,7 +26,7 @@ _HEADERS = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Resource-Policy": "same-origin",
   "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-  # The link is a secret, and no search engine should list it.
+  # The link is secret: do not leak it to other sites or search engines.
   "Referrer-Policy": "no-referrer",
   "X-Content-Type-Options": "nosniff",
   "X-Robots-Tag": "noindex, nofollow",
@@ -34,31 +34,32 @@ _HEADERS = {
 
 
 def make_app(study: store.Store) -> flask.Flask:
-  """The WSGI application that asks a study's questions."""
+  """Returns the WSGI application of a study's pages."""
   app = flask.Flask(__name__)
   app.config["MAX_CONTENT_LENGTH"] = _LARGEST_FORM
   app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
   def find(token):
-    person = study.find(token)
+    person = study.find_participant(token)
     if person is None:
       raise exceptions.NotFound(
-        "There is no such page. Please open the link you were sent, whole."
+        "There is no such page. Please check that you opened the complete link "
+        "you were sent."
       )
     return person
 
-  def here(token):
+  def to_start(token):
     return flask.redirect(
       flask.url_for("page", token=token), http.HTTPStatus.SEE_OTHER
     )
 
-  def ask(person, question, chosen):
+  def render_question(person, question, chosen):
     return flask.render_template(
       "question.html",
       person=person,
-      shown=study.shown(question),
+      shown=study.shown_question(question),
       chosen=chosen,
-      place=person.order.index(question) + 1,
+      position=person.order.index(question) + 1,
     )
 
   @app.get("/p/<token>/")
@@ -67,37 +68,37 @@ def make_app(study: store.Store) -> flask.Flask:
     if not person.agreed:
       minutes = math.ceil(len(person.order) * _SECONDS_PER_PAIR / 60)
       return flask.render_template(
-        "welcome.html", person=person, minutes=minutes
+        "consent.html", person=person, minutes=minutes
       )
-    if person.current is None:
+    if person.open_question is None:
       return flask.render_template("thanks.html", person=person)
-    return ask(person, person.current, chosen=None)
+    return render_question(person, person.open_question, chosen=None)
 
   @app.post("/p/<token>/agree")
   def agree(token):
     person = find(token)
     if "consent" not in flask.request.form:
       raise exceptions.BadRequest("Please tick that you agree to take part.")
-    study.agree(person.number)
-    return here(token)
+    study.record_consent(person.number)
+    return to_start(token)
 
   @app.post("/p/<token>/answer")
   def answer(token):
-    study.answer(find(token).number, *_form())
-    return here(token)
+    study.record_answer(find(token).number, *_parse_form())
+    return to_start(token)
 
   @app.get("/p/<token>/last")
   def last(token):
     person = find(token)
-    if person.last is None:
-      return here(token)
-    question, choice = person.last
-    return ask(person, question, chosen=choice)
+    if person.last_answer is None:
+      return to_start(token)
+    question, choice = person.last_answer
+    return render_question(person, question, chosen=choice)
 
   @app.post("/p/<token>/last")
   def change(token):
-    study.change(find(token).number, *_form())
-    return here(token)
+    study.change_last_answer(find(token).number, *_parse_form())
+    return to_start(token)
 
   @app.get("/p/<token>/videos/<name>")
   def video(token, name):
@@ -106,54 +107,56 @@ def make_app(study: store.Store) -> flask.Flask:
       study.videos.resolve(),
       name,
       mimetype="video/mp4",
-      max_age=3600,  # seconds; a new plan has new names
+      max_age=3600,  # seconds; new questions have new names
     )
 
   @app.errorhandler(exceptions.HTTPException)
-  def failed(error):
+  def error_page(error):
     token = (flask.request.view_args or {}).get("token")
-    page = flask.render_template("failed.html", error=error, token=token)
+    page = flask.render_template("error.html", error=error, token=token)
     return page, error.code
 
-  @app.errorhandler(store.RefusedError)
+  @app.errorhandler(records.RefusedError)
   def refused(error):
-    return failed(exceptions.Conflict(str(error)))
+    return error_page(exceptions.Conflict(str(error)))
 
   @app.after_request
   def protect(response):
     response.headers.update(_HEADERS)
     if response.mimetype == "text/html":
-      # The Back button has to show what is open now.
+      # So that the Back button shows the present state.
       response.headers["Cache-Control"] = "no-store"
     return response
 
   return app
 
 
-def _form() -> tuple[int, str]:
-  """The question and the choice that were sent."""
+def _parse_form() -> tuple[int, str]:
+  """Returns the question's number and the choice that were posted."""
   question = flask.request.form.get("question", "")
   choice = flask.request.form.get("choice", "")
   if not (question.isascii() and question.isdigit()):
-    raise exceptions.BadRequest(f"{question!r} is not a question's number.")
-  if choice not in store.CHOICES:
     raise exceptions.BadRequest(
-      f"{choice!r} is not a choice: please press one of the three buttons."
+      f"{question!r} is not the number of a question."
+    )
+  if choice not in records.CHOICES:
+    raise exceptions.BadRequest(
+      f"Unknown choice {choice!r}: please press one of the three buttons."
     )
   return int(question), choice
 
 
 def make_server(study: store.Store, host: str, port: int):
-  """A server that listens already; its `run()` answers until it is stopped.
+  """Returns a server that already listens; `run()` serves until stopped.
 
   Raises:
-    OSError: the address is taken, or not this machine's.
+    OSError: the port is taken, or the host is not an address of this machine.
   """
   return waitress.create_server(
     make_app(study),
     host=host,
     port=port,
     threads=_THREADS,
-    ident=None,  # which server this is concerns nobody
+    ident=None,  # does not name its software
     max_request_body_size=_LARGEST_FORM,
   )

@@ -1,15 +1,15 @@
 "use strict";
 
-// Plays both videos in step, and takes an answer once both have been seen.
-// Without this script they loop each on its own, and the buttons work.
+// Plays both videos in sync and enables the buttons once both have been seen.
+// Without JavaScript the videos loop independently and the buttons still work.
 
-const GAP = 500; // milliseconds between two rounds
+const GAP = 500; // milliseconds between two repetitions
 
 const videos = [...document.querySelectorAll("video")];
 const choices = document.getElementById("choices");
 const form = document.getElementById("answer");
 const pause = document.getElementById("pause");
-const trouble = document.getElementById("trouble");
+const problem = document.getElementById("problem");
 const arrows = {
   ArrowLeft: "left",
   ArrowDown: "similar",
@@ -18,16 +18,16 @@ const arrows = {
 
 let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 let timer;
-let sent = false;
+let submitted = false;
 
-function show() {
+function updateButton() {
   pause.textContent = playing ? "Pause" : "Play";
 }
 
-async function round() {
+async function playBoth() {
   clearTimeout(timer);
   try {
-    // The first play loads a video, also where loading waits for that.
+    // The first play() loads the videos where browsers defer loading.
     await Promise.all(videos.map((video) => video.play()));
     if (!playing) {
       stop();
@@ -36,8 +36,8 @@ async function round() {
     for (const video of videos) video.currentTime = 0;
     await Promise.all(videos.map((video) => video.play()));
   } catch (error) {
-    if (error.name === "NotAllowedError") stop(); // it wants a touch first
-    else if (error.name !== "AbortError") complain(); // that is Pause
+    if (error.name === "NotAllowedError") stop(); // needs a touch first
+    else if (error.name !== "AbortError") showProblem(); // AbortError: paused
   }
 }
 
@@ -45,14 +45,14 @@ function stop() {
   playing = false;
   clearTimeout(timer);
   for (const video of videos) video.pause();
-  show();
+  updateButton();
 }
 
-function complain() {
-  trouble.textContent =
+function showProblem() {
+  problem.textContent =
     "A video could not be loaded. Please check your connection and reload " +
     "this page; your answers are kept.";
-  trouble.hidden = false;
+  problem.hidden = false;
 }
 
 for (const video of videos) {
@@ -61,10 +61,10 @@ for (const video of videos) {
   video.addEventListener("ended", () => {
     if (!videos.every((other) => other.ended)) return;
     choices.disabled = false;
-    clearTimeout(timer); // when both end at once, both come here
-    if (playing) timer = setTimeout(round, GAP);
+    clearTimeout(timer); // both may end, and get here, at the same time
+    if (playing) timer = setTimeout(playBoth, GAP);
   });
-  video.addEventListener("error", complain);
+  video.addEventListener("error", showProblem);
 }
 
 pause.addEventListener("click", () => {
@@ -73,20 +73,20 @@ pause.addEventListener("click", () => {
     return;
   }
   playing = true;
-  show();
+  updateButton();
   const between = videos.some((v) => v.ended || v.currentTime === 0);
-  if (between) round();
+  if (between) playBoth();
   else for (const video of videos) video.play();
 });
 
 form.addEventListener("submit", (event) => {
-  if (sent) event.preventDefault();
-  sent = true;
+  if (submitted) event.preventDefault();
+  submitted = true;
 });
 
-// A page that the Back button brings back as it was may send again.
+// A page restored by the Back button may submit again.
 addEventListener("pageshow", () => {
-  sent = false;
+  submitted = false;
 });
 
 addEventListener("keydown", (event) => {
@@ -99,5 +99,5 @@ addEventListener("keydown", (event) => {
 
 choices.disabled = true;
 pause.hidden = false;
-show();
-if (playing) round();
+updateButton();
+if (playing) playBoth();
