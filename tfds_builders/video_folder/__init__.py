@@ -1,1 +1,1 @@
-"""Videos of one's own."""
+"""The user's own videos."""
