@@ -1,4 +1,4 @@
-"""How fast rendered clips are made: aligned frames a second.
+"""How fast clips are rendered, in aligned frames per second.
 
 python -m benchmarks.render
 """
@@ -10,37 +10,39 @@ from absl import app, flags
 
 from cmm_jax.virtual_face import clips
 
-_IDENTITIES = flags.DEFINE_integer("identities", 8, "People to draw.")
+_IDENTITIES = flags.DEFINE_integer("identities", 8, "Number of people.")
 _SIZE = flags.DEFINE_integer("size", 64, "Side of the frames in pixels.")
-_WORKERS = flags.DEFINE_integer("workers", None, "Threads; all processors.")
+_THREADS = flags.DEFINE_integer(
+  "threads", None, "By default the number of processors."
+)
 
 
 def main(argv):
-  """Renders clips and prints how many frames came in a second."""
+  """Renders six clips per person and prints the frames per second."""
   del argv
   counts = [{"posed": 3, "spontaneous": 3}] * _IDENTITIES.value
 
-  def draw(num_frames):
-    drawn = clips.draw_all(
+  def render(num_frames):
+    rendered = clips.render_all(
       0,
       range(_IDENTITIES.value),
       counts,
       num_frames,
       _SIZE.value,
-      _WORKERS.value,
+      _THREADS.value,
     )
-    return sum(len(clip.frames) for clip in drawn)
+    return sum(len(clip.frames) for clip in rendered)
 
-  draw(1)  # compiles
-  start, work = time.perf_counter(), time.process_time()
-  frames = draw(32)
+  render(1)  # compiles
+  start, processor_start = time.perf_counter(), time.process_time()
+  num_frames = render(32)
   seconds = time.perf_counter() - start
-  work = time.process_time() - work
-  workers = _WORKERS.value or os.cpu_count()
+  processor_seconds = time.process_time() - processor_start
+  num_threads = _THREADS.value or os.cpu_count()
   print(
-    f"{frames / seconds:.0f} frames/s of {_SIZE.value} px "
-    f"({frames} frames, {seconds:.1f} s, {workers} threads); "
-    f"{frames / work:.0f} a second of processor time"
+    f"{num_frames / seconds:.0f} frames/s of {_SIZE.value} px "
+    f"({num_frames} frames, {seconds:.1f} s, {num_threads} threads); "
+    f"{num_frames / processor_seconds:.0f} per second of processor time"
   )
 
 

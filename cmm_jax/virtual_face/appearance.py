@@ -1,7 +1,6 @@
-"""What a head looks like: skin, lips, brows, beard, eyes, hair and glasses.
+"""The appearance of a person: skin, eyes, teeth, hair and glasses (ours).
 
-All of it is drawn at random from one generator, and all of it is ours. Colours
-are written as people see them (sRGB, 0 to 1) and turned into light at the end.
+Colors are written in sRGB, 0 to 1, and converted to linear light at the end.
 """
 
 import dataclasses
@@ -9,151 +8,157 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from cmm_jax.virtual_face import hair_and_glasses, head, paint, teeth
+from cmm_jax.virtual_face import color_space, glasses, hair, head, skin, teeth
+from cmm_jax.virtual_face.parts import Parts
 
-_SKINS = np.array(
+_SKIN_TONES = np.array(
   [[0.40, 0.26, 0.19], [0.85, 0.66, 0.53], [0.89, 0.70, 0.61]], np.float32
 )
-_HAIRS = {
+_HAIR_COLORS = {
   "black": (0.07, 0.055, 0.05),
   "dark brown": (0.17, 0.11, 0.08),
   "brown": (0.33, 0.21, 0.13),
   "blond": (0.62, 0.48, 0.29),
   "red": (0.50, 0.24, 0.12),
-  "grey": (0.58, 0.57, 0.56),
+  "gray": (0.58, 0.57, 0.56),
 }
 _IRISES = ((0.26, 0.15, 0.08), (0.34, 0.22, 0.10), (0.36, 0.50, 0.62),
            (0.38, 0.46, 0.33), (0.45, 0.48, 0.50))  # fmt: skip
+_FRAMES = ((0.08, 0.08, 0.09), (0.25, 0.15, 0.09), (0.55, 0.5, 0.4))
 
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-  """A head ready to be drawn; the arrays are what rasterise.py takes."""
+  """A head that can be rendered.
 
-  places: Float[np.ndarray, "v 3"]
+  Attributes:
+    vertices: positions at rest, in decimeters.
+    triangles: vertices of each triangle.
+    materials: of each triangle, numbered in head.py.
+    uv_triangles: the corners of each triangle in `uv`.
+    uv: coordinates in `skin`, column and row as fractions.
+    skin: texture of linear red, green, blue and two maps of wrinkles.
+    sky_visibility: of each vertex, 0 to 1.
+    attributes: what a vertex means to its material. Skin: x at rest. Eyes:
+      direction from the center of the ball. Teeth: column and row in `teeth`,
+      as fractions. Hair: cover, then coordinates in `strands`. Lashes: 1 covers
+      a half, 0 a quarter.
+    strands: brightness of the hair.
+    teeth: textures from large to small, see teeth.py.
+    colors: of each material, linear. The row of the right eye is the iris, that
+      of the left eye the sclera.
+    wrinkles: depth of the wrinkles, 0.35 for the young to 0.8.
+    roughness: of the skin, 0 glossy to 1 dull.
+  """
+
+  vertices: Float[np.ndarray, "v 3"]
   triangles: Int[np.ndarray, "f 3"]
   materials: Int[np.ndarray, " f"]
-  texture_triangles: Int[np.ndarray, "f 3"]
-  texture_places: Float[np.ndarray, "u 2"]
-  texture: Float[np.ndarray, "s s 5"]
-  openness: Float[np.ndarray, " v"]
-  extras: Float[np.ndarray, "v 3"]
+  uv_triangles: Int[np.ndarray, "f 3"]
+  uv: Float[np.ndarray, "u 2"]
+  skin: Float[np.ndarray, "s s 5"]
+  sky_visibility: Float[np.ndarray, " v"]
+  attributes: Float[np.ndarray, "v 3"]
   strands: Float[np.ndarray, "h w"]
-  teeth: tuple[Float[np.ndarray, "_ _ 6"], ...]  # large to small
-  colours: Float[np.ndarray, "m 3"]
-  wrinkles: float  # how deep creases are, 0.35 for the young to 0.8
+  teeth: tuple[Float[np.ndarray, "_ _ 6"], ...]
+  colors: Float[np.ndarray, "m 3"]
+  wrinkles: float
   roughness: float
 
 
 def make_person(shape: head.Shape, rng: np.random.Generator) -> Person:
-  """Dresses a shape with a skin, hair and eyes."""
+  """Gives a shape a sampled appearance."""
   mesh = head.load()
-  hair = _hair_colour(shape, rng)
-  tone = _skin_tone(shape, rng)
-  texture = paint.paint(shape, tone, hair, rng)
-  places = head.shape_vertices(shape)
-  _settle_mouth(places)
-  extras = np.zeros_like(places)
-  extras[:, 0] = mesh.vertices[:, 0]
+  hair_color = _sample_hair_color(shape, rng)
+  tone = _sample_skin_tone(shape, rng)
+  texture = skin.make_texture(shape, tone, hair_color, rng)
+  vertices = head.shape_vertices(shape)
+  _relax_mouth(vertices)
+  attributes = np.zeros_like(vertices)
+  attributes[:, 0] = mesh.vertices[:, 0]
   for eye in (head.RIGHT_EYE, head.LEFT_EYE):
-    ball = mesh.vertices_of(eye)
-    middle = places[ball].mean(axis=0)
-    # A little smaller and further in than sculpted, so that a lid which closes
-    # in a straight line does not cut through the ball.
-    places[ball] = middle + 0.97 * (places[ball] - middle) - [0, 0, 0.012]
-    away = places[ball] - places[ball].mean(axis=0)
-    extras[ball] = away / np.linalg.norm(away, axis=1, keepdims=True)
-
-  # Lashes: 1 is half covered, 0 a quarter.
-  extras[mesh.vertices_of(head.LASHES), 0] = float(shape.male < 0.5)
-  parts = hair_and_glasses.Parts(
-    places=places,
+    _set_eye(vertices, attributes, mesh.vertices_of(eye))
+  attributes[mesh.vertices_of(head.LASHES), 0] = float(shape.male < 0.5)
+  parts = Parts(
+    vertices=vertices,
     triangles=mesh.triangles,
     materials=mesh.materials,
-    texture_triangles=mesh.texture_triangles,
-    openness=mesh.openness,
-    extras=extras,
+    uv_triangles=mesh.uv_triangles,
+    sky_visibility=mesh.sky_visibility,
+    attributes=attributes,
   )
-  parts, strands = hair_and_glasses.add_hair(parts, shape, rng)
+  parts, strands = hair.add(parts, shape, rng)
   if rng.uniform() < 1 / 8:
-    parts = hair_and_glasses.add_glasses(parts, rng)
+    parts = glasses.add(parts, rng)
 
-  colours = np.zeros((10, 3))
+  colors = np.zeros((head.NUM_MATERIALS, 3))
   iris = _IRISES[int(rng.choice(len(_IRISES)))]
   dark_eyed = shape.ancestry[0] + shape.ancestry[1] > rng.uniform(0.3, 0.7)
-  colours[head.RIGHT_EYE] = _IRISES[int(rng.integers(2))] if dark_eyed else iris
-  colours[head.LEFT_EYE] = np.array([0.86, 0.84, 0.82]) * rng.uniform(0.94, 1)
-  lightness = rng.uniform()
-  colours[head.TONGUE] = (0.66, 0.34, 0.33)
-  colours[head.GUMS] = (0.42, 0.17, 0.16)
-  colours[head.LASHES] = 0.35 * np.array(hair)
-  colours[[head.HAIR, head.LONG_HAIR]] = hair
-  frames = ((0.08, 0.08, 0.09), (0.25, 0.15, 0.09), (0.55, 0.5, 0.4))
-  colours[head.FRAME] = frames[int(rng.integers(3))]
+  colors[head.RIGHT_EYE] = _IRISES[int(rng.integers(2))] if dark_eyed else iris
+  colors[head.LEFT_EYE] = np.array([0.86, 0.84, 0.82]) * rng.uniform(0.94, 1)
+  lightness = rng.uniform()  # of the enamel
+  colors[head.TONGUE] = (0.66, 0.34, 0.33)
+  colors[head.GUMS] = (0.42, 0.17, 0.16)
+  colors[head.LASHES] = 0.35 * hair_color
+  colors[[head.HAIR, head.LONG_HAIR]] = hair_color
+  colors[head.FRAME] = _FRAMES[int(rng.integers(3))]
   roughness = float(rng.uniform(0.35, 0.8))
-  parts = _lay_teeth(parts, rng)
-  arches = teeth.paint(lightness, float(tone.mean()), shape.old, rng)
+  parts = teeth.fit(parts, rng)
+  arches = teeth.make_texture(lightness, float(tone.mean()), shape.old, rng)
   return Person(
-    places=parts.places.astype(np.float32),
+    vertices=parts.vertices.astype(np.float32),
     triangles=parts.triangles,
     materials=parts.materials,
-    texture_triangles=parts.texture_triangles,
-    texture_places=paint.texture_places(),
-    texture=texture,
-    openness=parts.openness.astype(np.float32),
-    extras=parts.extras.astype(np.float32),
+    uv_triangles=parts.uv_triangles,
+    uv=skin.face_uv(),
+    skin=texture,
+    sky_visibility=parts.sky_visibility.astype(np.float32),
+    attributes=parts.attributes.astype(np.float32),
     strands=strands,
     teeth=teeth.pyramid(arches),
-    colours=paint.to_light(colours),
+    colors=color_space.srgb_to_linear(colors),
     wrinkles=0.35 + 0.5 * shape.old,
     roughness=roughness,
   )
 
 
-def _lay_teeth(parts, rng):
-  """Lays the texture along the arches; the lower one bites behind the upper."""
-  arches = teeth.arches()
-  places, extras = parts.places.copy(), parts.extras.copy()
-  extras[arches.vertices, :2] = arches.places
-  # How far teeth come out of the lips, and how far they overlap in a bite.
-  places[arches.vertices, 1] -= np.clip(rng.normal(0.020, 0.012), -0.005, 0.05)
-  lower = arches.vertices[arches.lower]
-  places[lower] *= (0.96, 1.0, 1.0)
-  places[lower] += (0.0, np.clip(rng.normal(0.04, 0.012), 0.01, 0.06), -0.03)
-  inner = np.isin(parts.triangles, arches.inner).any(axis=1)
-  parts = dataclasses.replace(parts, places=places, extras=extras)
-  return parts.without(inner & (parts.materials == head.TEETH))
+def _set_eye(vertices, attributes, ball):
+  """Shrinks and sinks an eyeball a little, for the lids to close over it."""
+  center = vertices[ball].mean(axis=0)
+  vertices[ball] = center + 0.97 * (vertices[ball] - center) - [0, 0, 0.012]
+  away = vertices[ball] - vertices[ball].mean(axis=0)
+  attributes[ball] = away / np.linalg.norm(away, axis=1, keepdims=True)
 
 
-def _settle_mouth(places):
-  """Shuts lips that the shape left apart, and lifts their corners a little."""
+def _relax_mouth(vertices):
+  """Closes lips that the shape parts, and lifts their corners a little."""
   mesh = head.load()
-  upper, lower = places[mesh.landmarks[[62, 66]], 1]
-  per_unit = 0.344  # decimetres by which a whole unit brings the lips together
-  amounts = {
-    "mouthClose": np.clip((upper - lower - 0.006) / per_unit, 0, 0.12),
+  upper, lower = vertices[mesh.landmarks[[62, 66]], 1]
+  closing = 0.344  # decimeters by which mouthClose brings the lips together
+  weights = {
+    "mouthClose": np.clip((upper - lower - 0.006) / closing, 0, 0.12),
     "mouthSmileLeft": 0.07,
     "mouthSmileRight": 0.07,
   }
-  for name, amount in amounts.items():
-    vertices, moves = mesh.targets[f"unit/{name}"]
-    places[vertices] += np.float32(amount) * moves
+  for name, weight in weights.items():
+    moved, offsets = mesh.targets[f"blendshape/{name}"]
+    vertices[moved] += np.float32(weight) * offsets
 
 
-def _skin_tone(shape, rng):
-  """Mixed by ancestry, then lighter or darker and redder or yellower."""
-  tone = np.asarray(shape.ancestry) @ _SKINS
+def _sample_skin_tone(shape, rng):
+  """Mixed by ancestry, then varied in lightness and hue."""
+  tone = np.asarray(shape.ancestry) @ _SKIN_TONES
   return (
     tone * rng.uniform(0.90, 1.06) * (1 + rng.normal(0, [0.01, 0.02, 0.03]))
   )
 
 
-def _hair_colour(shape, rng):
+def _sample_hair_color(shape, rng):
   if shape.old > rng.uniform(0.45, 0.9):
-    return np.array(_HAIRS["grey"]) * rng.uniform(0.7, 1.35)
+    return np.array(_HAIR_COLORS["gray"]) * rng.uniform(0.7, 1.35)
   dark = shape.ancestry[0] + shape.ancestry[1]
   if dark > rng.uniform(0.2, 0.8):
     name = rng.choice(["black", "dark brown"])
   else:
     name = rng.choice(["dark brown", "brown", "brown", "blond", "blond", "red"])
-  return np.array(_HAIRS[str(name)]) * rng.uniform(0.8, 1.25)
+  return np.array(_HAIR_COLORS[str(name)]) * rng.uniform(0.8, 1.25)

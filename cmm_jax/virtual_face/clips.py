@@ -1,7 +1,7 @@
-"""The clips of a rendered dataset: who smiles, how often, drawn by threads.
+"""The clips of a rendered dataset, rendered by threads.
 
-A clip is a function of the dataset's seed and its own key. Nothing depends on
-the order of the work or on the number of threads.
+A clip is a function of the dataset's seed and its own key: neither the order of
+the work nor the number of threads matters.
 """
 
 import collections
@@ -15,60 +15,70 @@ from jaxtyping import Float, UInt8
 
 from cmm_jax.virtual_face import appearance, head, scene, smile
 
-# What a random generator is for: the last number of its seed.
-_WHO, _SMILE, _SCENE = range(3)
+# The purpose of a random generator is the last number of its seed.
+_PERSON, _SMILE, _SCENE = range(3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """One smile of one identity."""
+  """One smile of one person.
 
-  name: str  # such as "virtual_007_posed_2"; takes count from 1
+  Attributes:
+    name: such as "virtual_007_posed_2"; clips of a label count from 1.
+    subject: such as "virtual_007".
+    label: one of `smile.LABELS`.
+    frames: aligned.
+    landmarks: (x, y) in pixels of the frames.
+    action_units: AU06 and AU12, 0 to 5.
+  """
+
+  name: str
   subject: str
   label: str
   frames: UInt8[np.ndarray, "t h w 3"]
-  landmarks: Float[np.ndarray, "t 68 2"]  # x and y in pixels of the frames
-  action_units: Float[np.ndarray, "t 2"]  # AU06 and AU12, 0 to 5
+  landmarks: Float[np.ndarray, "t 68 2"]
+  action_units: Float[np.ndarray, "t 2"]
 
 
-def takes(identity: int, identities: int, clips: int) -> int:
-  """How many clips of a label an identity gives, so that they add up."""
-  return (identity + 1) * clips // identities - identity * clips // identities
+def clips_of(identity: int, num_identities: int, num_clips: int) -> int:
+  """The number of clips of one identity, of a label's `num_clips` in total."""
+  until = (identity + 1) * num_clips // num_identities
+  return until - identity * num_clips // num_identities
 
 
-def draw_identity(
+def render_identity(
   seed: int,
   identity: int,
   counts: dict[str, int],
   num_frames: int,
   size: int,
 ) -> list[Clip]:
-  """All clips of one identity.
+  """Renders all clips of one identity.
 
   Args:
     seed: of the dataset.
-    identity: which person, from 0.
+    identity: index of the person.
     counts: label -> number of clips.
     num_frames: of each clip.
     size: height and width of the frames in pixels.
   """
-  who = np.random.default_rng([seed, identity, _WHO])
-  person = appearance.make_person(head.sample_shape(who), who)
+  rng = np.random.default_rng([seed, identity, _PERSON])
+  person = appearance.make_person(head.sample_shape(rng), rng)
   subject = f"virtual_{identity:03d}"
   clips = []
   for label, count in counts.items():
-    for take in range(1, count + 1):
-      key = [seed, identity, smile.LABELS.index(label), take]
+    for number in range(1, count + 1):
+      key = [seed, identity, smile.LABELS.index(label), number]
       expression = smile.simulate(
         label, np.random.default_rng([*key, _SMILE]), num_frames
       )
       surroundings = scene.sample_scene(
         np.random.default_rng([*key, _SCENE]), num_frames
       )
-      frames, points = scene.draw_clip(person, expression, surroundings, size)
+      frames, points = scene.render_clip(person, expression, surroundings, size)
       clips.append(
         Clip(
-          name=f"{subject}_{label}_{take}",
+          name=f"{subject}_{label}_{number}",
           subject=subject,
           label=label,
           frames=frames,
@@ -79,30 +89,30 @@ def draw_identity(
   return clips
 
 
-def draw_all(
+def render_all(
   seed: int,
   identities: Sequence[int],
   counts: Sequence[dict[str, int]],
   num_frames: int,
   size: int,
-  workers: int | None = None,
+  num_threads: int | None = None,
 ) -> Iterator[Clip]:
-  """The clips of many identities, in order, a few identities ahead.
+  """Renders the clips of many identities, in order.
 
   Args:
-    seed, num_frames, size: as in `draw_identity`.
-    identities: which people.
-    counts: label -> number of clips, for each of them.
-    workers: threads; as many as there are processors where not given.
+    seed, num_frames, size: as in `render_identity`.
+    identities: indices of the people.
+    counts: label -> number of clips, for each identity.
+    num_threads: by default the number of processors.
   """
-  workers = workers or os.cpu_count() or 1
-  waiting = collections.deque()
-  with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+  num_threads = num_threads or os.cpu_count() or 1
+  pending = collections.deque()
+  with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
     for identity, count in zip(identities, counts, strict=True):
-      waiting.append(
-        pool.submit(draw_identity, seed, identity, count, num_frames, size)
+      pending.append(
+        pool.submit(render_identity, seed, identity, count, num_frames, size)
       )
-      if len(waiting) > 2 * workers:  # what waits to be written stays small
-        yield from waiting.popleft().result()
-    while waiting:
-      yield from waiting.popleft().result()
+      if len(pending) > 2 * num_threads:  # bounds the memory
+        yield from pending.popleft().result()
+    while pending:
+      yield from pending.popleft().result()

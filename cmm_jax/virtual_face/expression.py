@@ -1,19 +1,19 @@
-"""From action units to the face units that move the mesh.
+"""From action units to the ARKit blendshapes that deform the mesh.
 
-The face units are ARKit's, as MakeHuman's community sculpted them (CC0). How
-strongly each follows an action unit is ours, set by eye.
+MakeHuman's community sculpted the blendshapes (CC0). Their weights are ours,
+tuned by eye.
 """
 
 import dataclasses
 import functools
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from cmm_jax.virtual_face import head
 
-# Columns of the weights. Pairs come left, right; left is the person's.
-UNITS = (
+# Columns of the weights. Pairs are (left, right) from the person's view.
+BLENDSHAPES = (
   "mouthSmileLeft", "mouthSmileRight",
   "mouthDimpleLeft", "mouthDimpleRight",
   "mouthStretchLeft", "mouthStretchRight",
@@ -31,19 +31,19 @@ UNITS = (
 
 @dataclasses.dataclass(frozen=True)
 class Expression:
-  """What a face does, frame by frame. Intensities are 0 to 1."""
+  """Facial movement, frame by frame. Intensities are 0 to 1."""
 
   au06: Float[np.ndarray, " t"]  # cheek raiser
   au12: Float[np.ndarray, " t"]  # lip corner puller
   opening: Float[np.ndarray, " t"]  # of the lips and the jaw (AU25 and AU26)
   closing: Float[np.ndarray, " t"]  # of the eyes (AU43), 1 is shut
   brows: Float[np.ndarray, " t"]  # -1 lowered to 1 raised
-  asymmetry: float  # of AU06 and AU12; above 0 the left side is stronger
-  gaze: Float[np.ndarray, "t 2"]  # turn of the eyes, right and up, radians
+  asymmetry: float  # of AU06 and AU12; positive: stronger on the left
+  gaze: Float[np.ndarray, "t 2"]  # right and up, in radians
 
 
-def unit_weights(expression: Expression) -> Float[np.ndarray, "t u"]:
-  """How far each of `UNITS` is moved in each frame."""
+def blendshape_weights(expression: Expression) -> Float[np.ndarray, "t u"]:
+  """The weight of each of `BLENDSHAPES` in each frame."""
   weights = {}
 
   def set_pair(name, amount, asymmetry=0.0):
@@ -57,7 +57,7 @@ def unit_weights(expression: Expression) -> Float[np.ndarray, "t u"]:
   set_pair("mouthUpperUp", 0.55 * opening)
   set_pair("mouthLowerDown", 0.40 * opening)
   weights["jawOpen"] = 0.26 * opening
-  # A shut eye has no room left to squint.
+  # A shut eye cannot squint.
   squint = expression.au06 * (1 - 0.75 * expression.closing)
   set_pair("cheekSquint", 1.0 * expression.au06, expression.asymmetry)
   set_pair("eyeSquint", 0.5 * squint, expression.asymmetry)
@@ -66,16 +66,26 @@ def unit_weights(expression: Expression) -> Float[np.ndarray, "t u"]:
   weights["browInnerUp"] = raised
   set_pair("browOuterUp", raised)
   set_pair("browDown", np.maximum(-expression.brows, 0))
-  return np.stack([weights[name] for name in UNITS], axis=1).astype(np.float32)
+  stacked = np.stack([weights[name] for name in BLENDSHAPES], axis=1)
+  return stacked.astype(np.float32)
 
 
 @functools.cache
-def unit_moves() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """The units' moves one after the other: starts, vertices, moves."""
-  targets = [head.load().targets[f"unit/{name}"] for name in UNITS]
+def blendshape_offsets() -> tuple[
+  Int[np.ndarray, " starts"],
+  Int[np.ndarray, " n"],
+  Float[np.ndarray, "n 3"],
+]:
+  """The blendshapes, concatenated.
+
+  Returns:
+    The row at which each blendshape starts and the last one ends, the vertices
+    that are moved, and their offsets at weight 1, in decimeters.
+  """
+  targets = [head.load().targets[f"blendshape/{name}"] for name in BLENDSHAPES]
   starts = np.cumsum([0, *(len(vertices) for vertices, _ in targets)])
   return (
     starts.astype(np.int32),
     np.concatenate([vertices for vertices, _ in targets]),
-    np.concatenate([moves for _, moves in targets]).astype(np.float32),
+    np.concatenate([offsets for _, offsets in targets]).astype(np.float32),
   )

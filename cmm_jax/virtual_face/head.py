@@ -1,8 +1,8 @@
 """The head: its mesh, its shape parameters and its 68 landmarks.
 
-The mesh is MakeHuman's (CC0, see NOTICE.md); lengths are in decimetres, x to
-the person's left, y up, z out of the face. Which shapes are drawn, and how
-often, is ours and describes no population.
+The mesh is MakeHuman's (CC0, see NOTICE.md). Lengths are in decimeters; x
+points to the person's left, y up and z out of the face. The distribution of
+shapes is ours and describes no population.
 """
 
 import dataclasses
@@ -15,58 +15,28 @@ from jaxtyping import Float, Int
 
 from cmm_jax import landmarks
 
-# What a triangle is made of (make_head.py writes these numbers).
+# Materials of triangles, as in head.npz.
 SKIN, RIGHT_EYE, LEFT_EYE, TEETH, TONGUE, LONG_HAIR, LASHES, GUMS = range(8)
-# Made by appearance.py and not in the file.
+# Materials of what appearance.py adds.
 HAIR, FRAME = 8, 9
+NUM_MATERIALS = 10
 
-# Vertices of MakeHuman's base mesh at those landmarks that lie on the person's
-# right or in the middle; their mirror images are the rest. Of all visible
-# vertices they are the closest to dlib's points on rendered faces, at rest and
-# smiling: 2.8 and 3.0 % of the distance between the outer corners of the eyes.
+# Vertices of MakeHuman's base mesh at the landmarks on the person's right side
+# and in the middle; the left side mirrors them. Of all visible vertices these
+# are closest to dlib's landmarks of rendered faces, at rest and smiling: within
+# 2.8 and 3.0 % of the distance between the outer eye corners.
 _RIGHT_LANDMARKS = {
-  0: 5755,
-  1: 5446,
-  2: 5246,
-  3: 910,
-  4: 895,
-  5: 1001,
-  6: 5295,
-  7: 993,
-  8: 732,  # jaw
-  17: 5262,
-  18: 232,
-  19: 229,
-  20: 223,
-  21: 228,  # brow
-  27: 132,
-  28: 131,
-  29: 164,
-  30: 294,
-  31: 344,
-  32: 313,
-  33: 317,  # nose
-  36: 27,
-  37: 0,
-  38: 1073,
-  39: 72,
-  40: 46,
-  41: 4860,  # eye
-  48: 529,
-  49: 410,
-  50: 456,
-  51: 455,
-  57: 492,
-  58: 486,
-  59: 480,  # outer lips
-  60: 437,
-  61: 462,
-  62: 474,
-  66: 494,
-  67: 534,  # inner lips
+  **{0: 5755, 1: 5446, 2: 5246, 3: 910, 4: 895},  # jaw
+  **{5: 1001, 6: 5295, 7: 993, 8: 732},
+  **{17: 5262, 18: 232, 19: 229, 20: 223, 21: 228},  # brow
+  **{27: 132, 28: 131, 29: 164, 30: 294, 31: 344, 32: 313, 33: 317},  # nose
+  **{36: 27, 37: 0, 38: 1073, 39: 72, 40: 46, 41: 4860},  # eye
+  **{48: 529, 49: 410, 50: 456, 51: 455, 57: 492, 58: 486, 59: 480},  # lips
+  **{60: 437, 61: 462, 62: 474, 66: 494, 67: 534},
 }
 
-_DETAIL_STRENGTH = 0.175  # deviation of a slider; at 0.25 faces are caricatures
+# Standard deviation of a slider. Faces are caricatures at 0.25.
+_DETAIL_STRENGTH = 0.175
 _OPPOSITES = (
   ("decr", "incr"),
   ("down", "up"),
@@ -78,7 +48,7 @@ _OPPOSITES = (
 _OUTLINES = (
   "oval", "round", "rectangular", "square", "invertedtriangular", "diamond"
 )  # fmt: skip
-# Sliders that spoil the mouth or the hair when they move far.
+# Sliders that distort the mouth or the hair at large values.
 _TIMID = ("mouth-angles", "mouth-dimples", "mouth-laugh", "mouth-scale-depth",
           "head-trans", "head-scale", "head-age", "ear-", "eye-push",
           "eye-trans", "mouth-trans", "lip-height", "lip-middle")  # fmt: skip
@@ -86,48 +56,63 @@ _TIMID = ("mouth-angles", "mouth-dimples", "mouth-laugh", "mouth-scale-depth",
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-  """The mesh at rest and all that can move it; arrays as in head.npz."""
+  """The mesh at rest and its morph targets; arrays as in head.npz.
+
+  Attributes:
+    vertices: positions at rest.
+    triangles: vertices of each triangle.
+    uv: coordinates in MakeHuman's whole texture, v upwards.
+    uv_triangles: the corners of each triangle in `uv`.
+    materials: of each triangle.
+    mirror: each vertex' twin on the other side.
+    sky_visibility: of each vertex: 0 in a crease, 1 on the forehead (one minus
+      the ambient occlusion).
+    landmarks: the vertex of each landmark.
+    targets: name of a morph target -> the vertices it moves and their offsets.
+      Names start with "blendshape/" (ARKit's), "macro/" or a part of the face.
+    masks: regions of the skin in the face's window of the texture, 0 to 1.
+  """
 
   vertices: Float[np.ndarray, "v 3"]
   triangles: Int[np.ndarray, "f 3"]
-  texture_vertices: Float[np.ndarray, "u 2"]  # in the whole texture, v upwards
-  texture_triangles: Int[np.ndarray, "f 3"]
+  uv: Float[np.ndarray, "u 2"]
+  uv_triangles: Int[np.ndarray, "f 3"]
   materials: Int[np.ndarray, " f"]
-  mirror: Int[np.ndarray, " v"]  # each vertex' twin on the other side
-  openness: Float[np.ndarray, " v"]  # 0 in a crease, 1 on the forehead
-  landmarks: Int[np.ndarray, "68"]  # the vertex of each landmark
-  targets: dict[str, tuple[np.ndarray, np.ndarray]]  # vertices, their moves
-  masks: dict[str, Float[np.ndarray, "h w"]]  # in the texture's face window
+  mirror: Int[np.ndarray, " v"]
+  sky_visibility: Float[np.ndarray, " v"]
+  landmarks: Int[np.ndarray, "68"]
+  targets: dict[str, tuple[np.ndarray, np.ndarray]]
+  masks: dict[str, Float[np.ndarray, "h w"]]
 
   def vertices_of(self, *materials: int) -> Int[np.ndarray, " n"]:
-    """The vertices which triangles of these materials use."""
+    """The vertices of the triangles of these materials."""
     return np.unique(self.triangles[np.isin(self.materials, materials)])
 
 
 @functools.cache
 def load() -> Head:
-  """Reads the head that is packed with this module."""
+  """Reads head.npz."""
   path = pathlib.Path(__file__).with_name("head.npz")
   with path.open("rb") as file, np.load(file) as packed:
     arrays = dict(packed)
   starts = arrays["target_starts"]
-  moves = arrays["target_moves"].astype(np.float32)
+  offsets = arrays["target_offsets"].astype(np.float32)
   targets = {}
   for i, name in enumerate(arrays["target_names"]):
     rows = slice(starts[i], starts[i + 1])
     targets[str(name)] = (
       arrays["target_vertices"][rows].astype(np.int32),
-      moves[rows] * arrays["target_scales"][i],
+      offsets[rows] * arrays["target_scales"][i],
     )
   return Head(
     vertices=arrays["vertices"],
     triangles=arrays["triangles"].astype(np.int32),
-    texture_vertices=arrays["texture_vertices"],
-    texture_triangles=arrays["texture_triangles"].astype(np.int32),
+    uv=arrays["uv"],
+    uv_triangles=arrays["uv_triangles"].astype(np.int32),
     materials=arrays["materials"].astype(np.int32),
     mirror=arrays["mirror"].astype(np.int32),
-    openness=arrays["openness"].astype(np.float32) / 255,
-    landmarks=_landmark_vertices(arrays["base_numbers"], arrays["mirror"]),
+    sky_visibility=arrays["sky_visibility"].astype(np.float32) / 255,
+    landmarks=_landmark_vertices(arrays["base_indices"], arrays["mirror"]),
     targets=targets,
     masks={
       name.removeprefix("mask_"): arrays[name].astype(np.float32) / 255
@@ -137,19 +122,19 @@ def load() -> Head:
   )
 
 
-def _landmark_vertices(base_numbers, mirror):
-  """All 68 from the right half, in the packed mesh's numbers."""
-  number = {int(old): new for new, old in enumerate(base_numbers)}
-  result = np.full(landmarks.NUM_POINTS, -1, np.int32)
+def _landmark_vertices(base_indices, mirror):
+  """The vertices of all 68 landmarks in the packed mesh."""
+  index = {int(old): new for new, old in enumerate(base_indices)}
+  vertices = np.full(landmarks.NUM_POINTS, -1, np.int32)
   for point, vertex in _RIGHT_LANDMARKS.items():
-    result[landmarks.MIRROR[point]] = mirror[number[vertex]]
-    result[point] = number[vertex]
-  return result
+    vertices[landmarks.MIRROR[point]] = mirror[index[vertex]]
+    vertices[point] = index[vertex]
+  return vertices
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-  """Who the head belongs to. Shares are 0 to 1."""
+  """Parameters of a head's shape. Fractions are 0 to 1."""
 
   ancestry: tuple[float, float, float]  # MakeHuman's african, asian, caucasian
   male: float
@@ -159,14 +144,14 @@ class Shape:
 
 
 def sample_shape(rng: np.random.Generator) -> Shape:
-  """Draws a plausible head: mixed ancestry, any age, mild sliders (ours)."""
+  """Samples a plausible head: mixed ancestry, any age, mild sliders (ours)."""
   details = {}
   for stem in _slider_stems():
     name = stem[0]
     timid = any(word in name for word in _TIMID)
     deviation = _DETAIL_STRENGTH * (0.35 if timid else 1.0)
     amount = float(np.clip(rng.normal(0, deviation), -0.45, 0.45))
-    if "/l-" in name:  # the two sides differ a little, as they do in people
+    if "/l-" in name:  # real faces are slightly asymmetric
       twin = name.replace("/l-", "/r-")
       details[twin] = amount + float(rng.normal(0, 0.02))
     details[name] = amount
@@ -195,14 +180,14 @@ def _slider_stems():
 
 
 def shape_vertices(shape: Shape) -> Float[np.ndarray, "v 3"]:
-  """The head of that shape, at rest, in decimetres."""
+  """The vertices of a head of that shape, at rest."""
   head = load()
   vertices = head.vertices.copy()
 
-  def move(name, amount):
-    moved, moves = head.targets.get(name, (None, None))
+  def add(name, amount):
+    moved, offsets = head.targets.get(name, (None, None))
     if moved is not None and amount:
-      vertices[moved] += np.float32(amount) * moves
+      vertices[moved] += np.float32(amount) * offsets
 
   sexes = (("female", 1 - shape.male), ("male", shape.male))
   ages = (("young", 1 - shape.old), ("old", shape.old))
@@ -214,21 +199,21 @@ def shape_vertices(shape: Shape) -> Float[np.ndarray, "v 3"]:
   names = ("african", "asian", "caucasian")
   for (sex, a), (age, b) in itertools.product(sexes, ages):
     for name, c in zip(names, shape.ancestry, strict=True):
-      move(f"macro/{name}-{sex}-{age}", a * b * c)
+      add(f"macro/{name}-{sex}-{age}", a * b * c)
     for weight, c in weights:
-      move(f"macro/universal-{sex}-{age}-averagemuscle-{weight}", a * b * c)
+      add(f"macro/universal-{sex}-{age}-averagemuscle-{weight}", a * b * c)
   endings = {stem: (low, high) for stem, low, high in _slider_stems()}
   for stem, amount in shape.details.items():
     low, high = endings.get(stem.replace("/r-", "/l-"), ("", ""))
     ending = f"-{low if amount < 0 else high}" if low else ""
-    move(stem + ending, abs(amount))
+    add(stem + ending, abs(amount))
   return vertices
 
 
 def vertex_normals(
   vertices: Float[np.ndarray, "v 3"], triangles: Int[np.ndarray, "f 3"]
 ) -> Float[np.ndarray, "v 3"]:
-  """Unit normals, each the mean of its triangles' weighted by their areas."""
+  """Unit normals of the vertices: area-weighted means of their triangles'."""
   a, b, c = (vertices[triangles[:, i]] for i in range(3))
   faces = np.cross(b - a, c - a)
   normals = np.zeros_like(vertices)

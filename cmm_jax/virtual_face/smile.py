@@ -1,12 +1,12 @@
-"""When and how far a face smiles: posed and spontaneous smiles over time.
+"""The time course of posed and spontaneous smiles.
 
-The directions are the literature's: posed smiles start faster and reach
-further, and their cheek raiser (AU06) is seen less often, weaker and less in
-step with the lip corner puller (AU12); spontaneous smiles take longer, wax and
-wane at the apex and carry AU06 (Schmidt et al. 2006, 2009; Guo et al. 2018 on
-UvA-NEMO; Frank & Ekman 1993; Tarantili et al. 2005). Left and right differ by
-the same in both. All numbers are ours, so no accuracy on these smiles is a
-finding about people.
+Their differences follow the literature in direction: posed smiles start faster
+and reach further, and the cheek raiser (AU06) takes part less often, weaker and
+less in step with the lip corner puller (AU12). Spontaneous smiles last longer,
+wax and wane at the apex and involve AU06 (Schmidt et al. 2006, 2009; Guo et al.
+2018 on UvA-NEMO; Frank & Ekman 1993; Tarantili et al. 2005). Asymmetry is
+distributed alike in both. All numbers are ours, so no accuracy on these smiles
+is a finding about people.
 """
 
 import dataclasses
@@ -19,23 +19,23 @@ from cmm_jax.virtual_face.expression import Expression
 
 LABELS = ("spontaneous", "posed")
 FRAMES_PER_SECOND = 20.0  # so that 32 frames hold the longest onset (ours)
-_OFFSET = 1.3  # how much longer a smile takes to fall than to rise (ours)
-FULL_INTENSITY = 5.0  # of an action unit, as DISFA and OpenFace count
+_OFFSET = 1.3  # duration of the offset over that of the onset (ours)
+FULL_INTENSITY = 5.0  # of an action unit, on the scale of DISFA and OpenFace
 
 
 @dataclasses.dataclass(frozen=True)
 class SmilePriors:
-  """How the smiles of one label are distributed. Times are in seconds."""
+  """Distribution of the smiles of one label. Times are in seconds."""
 
   onset: float  # median of a lognormal, from rest to apex
-  onset_spread: float  # deviation of its logarithm
+  onset_spread: float  # standard deviation of its logarithm
   amplitude: float  # of AU12, 0 to 1
   amplitude_spread: float
-  au06_chance: float  # of AU06 being there at all
-  au06_gain: float  # AU06 to AU12
-  au06_lag: float  # deviation of AU06's delay behind AU12
-  wavering: float  # deviation of the waxing and waning at the apex
-  asymmetry: float  # deviation of the sides' difference, as a share
+  au06_chance: float  # that AU06 takes part
+  au06_gain: float  # mean ratio of AU06 to AU12
+  au06_lag: float  # standard deviation of AU06's delay behind AU12
+  wavering: float  # standard deviation of waxing and waning at the apex
+  asymmetry: float  # standard deviation, as a fraction
 
 
 PRIORS: Mapping[str, SmilePriors] = {
@@ -48,13 +48,13 @@ PRIORS: Mapping[str, SmilePriors] = {
 
 @dataclasses.dataclass(frozen=True)
 class StylePriors:
-  """How clips differ whoever smiles and however it is meant (all ours).
+  """Distribution of what depends on neither the person nor the label (ours).
 
-  One face then has visibly different smiles under one label, as in the paper's
+  It gives a face visibly different smiles under one label, as in the paper's
   Figure 6: the mouth open or closed, the eyes open, narrow or shut.
   """
 
-  rest: tuple[float, float] = (0.08, 0.18)  # seconds before anything moves
+  rest: tuple[float, float] = (0.08, 0.18)  # seconds before the onset
   longest_onset: float = 1.0
   open_chance: float = 0.5
   open_amount: tuple[float, float] = (0.3, 1.0)
@@ -66,7 +66,7 @@ class StylePriors:
   brow_deviation: float = 0.22
   gaze_deviation: float = 0.05  # radians
   au06_gain_spread: float = 0.12
-  faint_au06_gain: float = 0.05  # where AU06 is absent, what AU12 drags along
+  faint_au06_gain: float = 0.05  # where AU06 does not take part
 
 
 STYLE = StylePriors()
@@ -80,25 +80,25 @@ def simulate(
   frames_per_second: float = FRAMES_PER_SECOND,
   apex: float | None = None,
 ) -> Expression:
-  """Draws one smile from rest to apex.
+  """Samples one smile from rest to apex.
 
-  With the other arguments' defaults, the first two frames are at rest and the
-  last quarter is the apex.
+  With the default style and frame rate the first two of 32 frames are at rest
+  and the last quarter is the apex.
 
   Args:
     label: one of `LABELS`.
-    rng: the smile's own generator.
-    num_frames: of the whole.
-    style: how clips differ.
+    rng: of this smile.
+    num_frames: length of the sequence.
+    style: distribution of what the label does not determine.
     frames_per_second: of the video.
-    apex: seconds after which the smile falls back to rest, somewhat slower than
-      it rose; None: it lasts.
+    apex: duration in seconds, after which the smile returns to rest, slower
+      than it rose; if None, it lasts to the end.
 
   Raises:
-    ValueError: the label is not one of `LABELS`.
+    ValueError: the label is unknown.
   """
   if label not in PRIORS:
-    raise ValueError(f"No smile is called {label!r}; there are {list(PRIORS)}.")
+    raise ValueError(f"Unknown label {label!r}: choose one of {list(PRIORS)}.")
   priors = PRIORS[label]
   time = np.arange(num_frames) / frames_per_second
   start = rng.uniform(*style.rest)
@@ -139,12 +139,12 @@ def simulate(
 
 def action_units(expression: Expression) -> Float[np.ndarray, "t 2"]:
   """AU06 and AU12 of each frame, 0 to 5."""
-  units = np.stack([expression.au06, expression.au12], axis=1)
-  return np.clip(FULL_INTENSITY * units, 0, FULL_INTENSITY).astype(np.float32)
+  both = np.stack([expression.au06, expression.au12], axis=1)
+  return np.clip(FULL_INTENSITY * both, 0, FULL_INTENSITY).astype(np.float32)
 
 
 def _closing(time, start, onset, style, rng):
-  """Eyes that shut or narrow towards the apex; now and then a blink."""
+  """Eyes that shut or narrow towards the apex, and sometimes a blink."""
   shut = rng.uniform() < style.shut_eyes_chance
   span = style.shut_eyes_amount if shut else style.narrow_eyes_amount
   amount = rng.uniform(*span)
@@ -158,20 +158,20 @@ def _closing(time, start, onset, style, rng):
 
 
 def _gaze(time, style, rng):
-  """Into the camera, nearly, with a slow drift."""
+  """Almost into the camera, with a slow drift."""
   aim = rng.normal(0, style.gaze_deviation, size=2)
   drift = np.stack([_slow_noise(rng, time, seconds=0.4) for _ in "xy"], axis=1)
   return aim + 0.3 * style.gaze_deviation * drift
 
 
-def _rise(share):
-  """From 0 to 1 with the least jerk, as limbs and faces move."""
-  s = np.clip(share, 0, 1)
+def _rise(progress):
+  """From 0 to 1 with minimum jerk, as limbs and faces move."""
+  s = np.clip(progress, 0, 1)
   return s**3 * (10 - 15 * s + 6 * s**2)
 
 
 def _slow_noise(rng, time, seconds):
-  """Noise of deviation about 1 that changes over that many seconds."""
+  """Noise of standard deviation 1 that varies over that many seconds."""
   phases = rng.uniform(0, 2 * np.pi, size=4)
   speeds = rng.uniform(0.4, 1.3, size=4) / seconds
   waves = np.sin(speeds[:, None] * time[None] + phases[:, None])

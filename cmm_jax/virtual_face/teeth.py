@@ -1,8 +1,8 @@
-"""The teeth of one person: a texture of two dental arches (ours).
+"""The teeth of a person: a texture of two dental arches (ours).
 
-MakeHuman's teeth are two smooth strips. A texture that is laid along them gives
-them single teeth and gums: color, relief, and the outline that the rasterizer
-cuts out. Sizes are averages of adults', in decimetres; each person deviates.
+The mesh has two smooth strips for teeth. A texture laid along them turns them
+into single teeth and gums: color, relief, and the outline that the rasterizer
+cuts out. Sizes are those of average adults, in decimeters, and vary by person.
 """
 
 import dataclasses
@@ -13,13 +13,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cmm_jax.virtual_face import head
+from cmm_jax.virtual_face.parts import Parts
 
-# Vertices of the biting edges, from the middle to the person's left.
+# Vertices of the incisal edges, from the midline to the person's left.
 _UPPER_EDGE = (5014, 5031, 5016, 5015, 5030, 5023, 5022, 5021, 5025)
 _LOWER_EDGE = (4955, 4946, 4947, 4948, 4949, 4950, 4951, 4952, 4953)
 
-# Crowns from the midline to the second molar: width, height, how far the edge
-# stays behind the arch's line, and how pointed the edge is (0 flat, 1 a cusp).
+# Crowns from the midline to the second molar: width, height, distance of the
+# edge from the line of the arch, and shape of the edge (0 flat, 1 pointed).
 _UPPER = np.array(
   [
     (0.086, 0.106, 0.000, 0.0),
@@ -48,7 +49,7 @@ _SHADES = np.array(
   [(0.91, 0.88, 0.81), (0.87, 0.825, 0.735), (0.77, 0.715, 0.61)]
 )
 _PINK = np.array([0.74, 0.44, 0.43])
-# Linear factors on the enamel: yellower towards the root and in canines, greyer
+# Linear factors on the enamel: yellower towards the root and in canines, grayer
 # at the translucent edge.
 _NECK = (0.83, 0.72, 0.53)
 _EDGE = (0.85, 0.885, 0.94)
@@ -57,39 +58,44 @@ _MOLAR = np.array([0.935, 0.905, 0.855])
 _GAP = (0.018, 0.0034, 0.002)  # linear
 
 _HALF_LENGTH = 0.62  # of the arch from the midline, in the texture
-_LOW, _HIGH = -0.02, 0.20  # heights in the texture, from the arch's edge
+_LOW, _HIGH = -0.02, 0.20  # heights in the texture, from the incisal edge
 _ROWS, _COLUMNS = 96, 512  # of one arch
 _TEXEL = 2 * _HALF_LENGTH / _COLUMNS
 _LEVELS = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Arches:
-  """The outer faces of the two strips in the mesh."""
+class _Strips:
+  """The outer faces of the two strips in the mesh.
+
+  Attributes:
+    vertices: of both strips.
+    is_lower: of each vertex, whether it belongs to the lower jaw.
+    uv: of each vertex, column and row as fractions of the texture.
+    inner: the vertices that face the tongue.
+  """
 
   vertices: Int[np.ndarray, " n"]
-  lower: Bool[np.ndarray, " n"]  # of each vertex: it is of the lower jaw
-  places: Float[np.ndarray, "n 2"]  # column and row, as shares of the texture
-  inner: Int[np.ndarray, " k"]  # vertices of the faces towards the tongue
+  is_lower: Bool[np.ndarray, " n"]
+  uv: Float[np.ndarray, "n 2"]
+  inner: Int[np.ndarray, " k"]
 
 
 @functools.cache
-def arches() -> Arches:
+def _strips() -> _Strips:
   """Unrolls the strips: arc length from the midline, height from the edge."""
   mesh = head.load()
   vertices = mesh.vertices_of(head.TEETH)
-  lower = np.isin(vertices, mesh.targets["unit/jawOpen"][0])
-  places = np.zeros((len(vertices), 2))
+  is_lower = np.isin(vertices, mesh.targets["blendshape/jawOpen"][0])
+  uv = np.zeros((len(vertices), 2))
   is_inner = np.zeros(len(vertices), bool)
-  for jaw in (False, True):
-    rows = np.flatnonzero(lower == jaw)
+  for jaw, half in enumerate((_UPPER_EDGE, _LOWER_EDGE)):
+    rows = np.flatnonzero(is_lower == jaw)
     x, y, z = mesh.vertices[vertices[rows]].T
     height = -y if jaw else y
-    half = np.searchsorted(vertices[rows], _LOWER_EDGE if jaw else _UPPER_EDGE)
-    twins = mesh.mirror[vertices[rows][half[:0:-1]]]
-    edge = np.concatenate([np.searchsorted(vertices[rows], twins), half])
+    twins = mesh.mirror[list(half[:0:-1])]
+    edge = np.searchsorted(vertices[rows], [*twins, *half])
     angle = np.arctan2(x, z - 0.9)
-    # The strips turn inwards at the biting edge.
     radius = np.hypot(x, z - 0.9)
     outer = np.interp(angle, angle[edge], radius[edge])
     is_inner[rows] = radius < outer - 0.03
@@ -97,42 +103,58 @@ def arches() -> Arches:
     length = np.concatenate([[0], np.cumsum(steps)])
     along = np.interp(angle, angle[edge], length - length[-1] / 2)
     above = height - np.interp(angle, angle[edge], height[edge])
-    places[rows, 0] = 0.5 + along / (2 * _HALF_LENGTH)
-    share = (above - _LOW) / (_HIGH - _LOW)
-    places[rows, 1] = (share + jaw) / 2
-  return Arches(vertices, lower, places.astype(np.float32), vertices[is_inner])
+    uv[rows, 0] = 0.5 + along / (2 * _HALF_LENGTH)
+    uv[rows, 1] = ((above - _LOW) / (_HIGH - _LOW) + jaw) / 2
+  return _Strips(vertices, is_lower, uv.astype(np.float32), vertices[is_inner])
+
+
+def fit(parts: Parts, rng: np.random.Generator) -> Parts:
+  """Lays the texture along the strips and samples the bite."""
+  strips = _strips()
+  vertices, attributes = parts.vertices.copy(), parts.attributes.copy()
+  attributes[strips.vertices, :2] = strips.uv
+  # How far the teeth show below the upper lip.
+  show = np.clip(rng.normal(0.020, 0.012), -0.005, 0.05)
+  vertices[strips.vertices, 1] -= show
+  # The lower arch is narrower and bites behind the upper one.
+  lower = strips.vertices[strips.is_lower]
+  overbite = np.clip(rng.normal(0.04, 0.012), 0.01, 0.06)
+  vertices[lower] *= (0.96, 1.0, 1.0)
+  vertices[lower] += (0.0, overbite, -0.03)
+  parts = dataclasses.replace(parts, vertices=vertices, attributes=attributes)
+  inner = np.isin(parts.triangles, strips.inner).any(axis=1)
+  return parts.without(inner & (parts.materials == head.TEETH))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Style:
-  """How a person's teeth differ from the average."""
+  """Deviations of one person's teeth from the average. Factors have no unit."""
 
   enamel: Float[np.ndarray, "3"]  # linear
   gum: Float[np.ndarray, "3"]
-  width: float  # factor
-  length: float  # factor
+  width: float  # factor on widths
+  length: float  # factor on heights
   gap: float  # between neighbors
-  diastema: float  # between the middle incisors, more than that
-  crooked: float  # 0 is an orthodontist's work; 1 is plain to see
-  worn: float  # how flat the edges are, 0 to 1
-  lateral: float  # how much shorter the lateral incisors are
+  diastema: float  # added between the central incisors
+  crooked: float  # 0 straight to 1 clearly irregular
+  worn: float  # flatness of the edges, 0 to 1
+  lateral: float  # shortening of the lateral incisors
 
 
-def paint(
+def make_texture(
   lightness: float, tone: float, old: float, rng: np.random.Generator
 ) -> Float[np.ndarray, "h w 6"]:
-  """One person's texture: the upper arch, then the lower.
+  """Paints the upper arch, then the lower.
 
   Args:
     lightness: of the enamel, 0 (VITA's C3) to 1 (B1).
-    tone: lightness of the skin, 0 to 1; dark skin has darker gums.
+    tone: lightness of the skin, 0 to 1; gums are darker in dark skin.
     old: 0 to 1; old teeth are darker, worn and longer at the neck.
-    rng: draws what else differs from person to person.
+    rng: samples what else differs from person to person.
 
   Returns:
-    Linear red, green and blue; slope of the relief along the arch and up; 1
-    where there is tooth or gum. Rows of both arches run from the biting edge to
-    the gums.
+    Linear red, green and blue; slopes of the relief along the arch and up; 1
+    where there is tooth or gum. Rows run from the incisal edge to the gums.
   """
   level = 2 * float(np.clip((1 - lightness) ** 1.4 + 0.3 * old, 0, 1))
   shade = np.array([np.interp(level, range(3), row) for row in _SHADES.T])
@@ -161,7 +183,7 @@ def _paint_arch(crowns, style, rng):
   ]
   layers = np.zeros((6, _ROWS, _COLUMNS), np.float32)
 
-  # What lies between the crowns: darkness, then gum from the papillae on.
+  # Between the crowns: darkness, then gum from the papillae on.
   ends = style.width * np.cumsum(crowns[:, 0])
   tall = np.interp(np.abs(along), ends, style.length * crowns[:, 1])
   tall = tall.astype(np.float32)
@@ -180,10 +202,10 @@ def _paint_arch(crowns, style, rng):
       width *= style.width * (1 + 0.02 * rng.normal())
       middle = side * (start + width / 2)
       start += width + style.gap
-      before = kind + rng.uniform(0, 1)  # which of two neighbors is in front
+      order = kind + rng.uniform(0, 1)  # neighbors overlap in random order
       size = (width, tall * style.length, back, cusp)
       odd = style.crooked * rng.normal(size=5)
-      teeth.append((before, kind, side, middle, size, odd, rng.normal()))
+      teeth.append((order, kind, side, middle, size, odd, rng.normal()))
   for _, *tooth in sorted(teeth, key=lambda tooth: -tooth[0]):
     _paint_tooth(layers, gum, height, along, style, *tooth)
   return layers
@@ -192,7 +214,7 @@ def _paint_arch(crowns, style, rng):
 def _paint_tooth(
   layers, gum, height, along, style, kind, side, middle, size, odd, tint
 ):
-  """Lays a crown over an arch: its outline, color and relief."""
+  """Paints one crown over an arch."""
   width, tall, back, cusp = size
   span = np.searchsorted(
     along[0], [middle - 0.65 * width, middle + 0.65 * width]
@@ -202,7 +224,7 @@ def _paint_tooth(
   height, along = height[rows], along[:, slice(*span)]
   tall *= 1 + 0.02 * odd[0]
   back += 0.0025 * odd[1] + (style.lateral if kind == 1 else 0)
-  lean = 0.05 * odd[2] - side * 0.04 * min(kind, 2)  # roots lean outwards
+  lean = 0.05 * odd[2] - side * 0.04 * min(kind, 2)  # crowns lean outwards
   lean = np.float32(lean)
   up = (height - np.float32(back)) / np.float32(tall)  # 0 edge, 1 gum
   off = along - np.float32(middle) - lean * (height - np.float32(0.4 * tall))
@@ -210,20 +232,22 @@ def _paint_tooth(
   beside = np.abs(across)
   square = across * across
 
-  # Outline: widest at the contacts, a narrow neck, rounded corners below.
+  # Outline: widest at the contacts, a narrow neck, rounded corners.
   neck = np.clip((up - 0.30) / 0.70, 0, 1.2) ** np.float32(1.7)
   belly = 1 - np.float32(0.31 if kind < 2 else 0.26) * neck
   corner = np.float32(0.16 - 0.06 * style.worn) * square * square * beside
   sharp = np.float32(0.20 * cusp * (1 - 0.6 * style.worn))
   edge = corner + sharp * beside * np.sqrt(np.sqrt(beside))
-  edge += 0.06 * np.clip(side * across, 0, None) * square  # rounder outwards
+  edge += (
+    0.06 * np.clip(side * across, 0, None) * square
+  )  # more on the outer side
   margin = 1 - 0.16 * square - np.float32(0.03 * side) * across
   below = (margin - up) * np.float32(tall)
   inside = _step((belly - beside) * np.float32(width / 2), 1.5 * _TEXEL)
   inside *= _step((up - edge) * np.float32(tall), 1.5 * _TEXEL)
   inside *= _step(below, 2 * _TEXEL)
 
-  # Relief: round from side to side, a belly from neck to edge, two ridges.
+  # Relief: convex, with two ridges on the front teeth.
   slopes = 0.55 * square * across + 0.16 * across + np.float32(0.16 * odd[3])
   if kind < 3:
     slopes += 0.05 * np.sin(9 * across)
@@ -231,7 +255,7 @@ def _paint_tooth(
   rise = 0.55 * bulge * bulge * bulge + 0.22 * (up - 0.45)
   rise += np.float32(0.08 * odd[4])
 
-  # Color, with shade in the gaps and under the gum.
+  # Color, shaded at the contacts and under the gum.
   color = style.enamel * (1 + 0.026 * tint)
   if kind >= 2:
     color = color * (_CANINE if kind == 2 else _MOLAR)
@@ -244,33 +268,34 @@ def _paint_tooth(
   under = below / 0.006
   shade *= 1 - 0.22 * np.exp(-under * under)
 
-  # The gum swells round the neck.
+  # The gum bulges around the neck.
   swell = (-below - 0.008) / 0.008
   rim = np.exp(-swell * swell) * (1 - inside) * gum[window[1:]] * (beside < 1)
   layer = layers[window]
   layer[:3] *= 1 + 0.10 * rim
   layer[4] += 0.5 * rim * np.sign(swell)
   for channel in range(3):
-    paint_ = np.float32(color[channel]) * shade
-    paint_ *= 1 - np.float32(1 - _NECK[channel]) * root
-    paint_ *= 1 - np.float32(1 - _EDGE[channel]) * tip
-    layer[channel] += inside * (paint_ - layer[channel])
+    enamel = np.float32(color[channel]) * shade
+    enamel *= 1 - np.float32(1 - _NECK[channel]) * root
+    enamel *= 1 - np.float32(1 - _EDGE[channel]) * tip
+    layer[channel] += inside * (enamel - layer[channel])
   layer[3] += inside * (slopes - layer[3])
   layer[4] += inside * (rise - layer[4])
   layer[5] += inside * (1 - layer[5])
 
 
 def _step(value, width):
-  """Rises from 0 to 1 where the value passes 0, over about that width."""
+  """A linear step from 0 to 1 at 0, `width` wide."""
   return np.clip(value * np.float32(1 / width) + np.float32(0.5), 0, 1)
 
 
 def pyramid(
   texture: Float[np.ndarray, "h w 6"],
 ) -> tuple[Float[np.ndarray, "_ _ 6"], ...]:
-  """The texture, then each time half as large, for smaller pictures.
+  """The texture and smaller copies, each half as large as the one before.
 
-  Color and relief are averaged by cover, so that nothing bleeds into an edge.
+  Color and relief are averaged with the cover as weights, so that the empty
+  background does not bleed into outlines.
   """
   levels = [texture]
   for _ in range(_LEVELS - 1):
@@ -287,5 +312,9 @@ def pyramid(
 
 
 def level_for(scale: float) -> int:
-  """Which level of the pyramid fits that many pixels a decimetre."""
+  """The level of the pyramid whose texels are about as large as pixels.
+
+  Args:
+    scale: pixels per decimeter.
+  """
   return int(np.clip(np.round(np.log2(1 / (_TEXEL * scale))), 0, _LEVELS - 1))

@@ -1,4 +1,4 @@
-"""Smiles rendered from a CC0 head: nothing to download, every truth known.
+"""Smiles rendered from a CC0 head, with exact labels; nothing is downloaded.
 
 tfds build tfds_builders/virtual_smiles --config quick --data_dir data
 """
@@ -13,12 +13,12 @@ from tfds_builders import face_clips
 
 @dataclasses.dataclass
 class VirtualSmilesConfig(tfds.core.BuilderConfig):
-  """How many people smile how often. Splits are by identity, in order."""
+  """Size of the dataset. Splits are by identity, in order."""
 
   train: int = 0  # identities
   validation: int = 0
   test: int = 0
-  posed: int = 0  # clips of all identities together
+  posed: int = 0  # clips of all identities
   spontaneous: int = 0
   size: int = 64  # height and width of the frames in pixels
   seed: int = 0
@@ -86,12 +86,12 @@ class Builder(face_clips.ClipBuilder):
     identities = range(start, stop)
     counts = [
       {
-        label: clips.takes(identity, config.identities, total)
+        label: clips.clips_of(identity, config.identities, total)
         for label, total in totals.items()
       }
       for identity in identities
     ]
-    for clip in clips.draw_all(
+    for clip in clips.render_all(
       config.seed, identities, counts, face_clips.NUM_FRAMES, config.size
     ):
       yield (
