@@ -11,7 +11,7 @@ from absl import app, flags
 from cmm_jax.virtual_face import clips
 
 _IDENTITIES = flags.DEFINE_integer("identities", 8, "Number of people.")
-_SIZE = flags.DEFINE_integer("size", 64, "Side of the frames in pixels.")
+_SIZE = flags.DEFINE_integer("size", 64, "Height and width in pixels.")
 _THREADS = flags.DEFINE_integer(
   "threads", None, "By default the number of processors."
 )
