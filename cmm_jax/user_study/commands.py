@@ -5,7 +5,7 @@ import sys
 
 from absl import flags
 
-from cmm_jax.user_study import clips, plan, store, tally
+from cmm_jax.user_study import clips, plan, store
 
 _PAIRS = 37  # section 4.3
 _PARTICIPANTS = 40  # section 4.3
@@ -129,6 +129,8 @@ def _define_tally_flags(values):
 
 def print_tally(values: flags.FlagValues) -> None:
   """Counts the answers, prints the table and writes it to files."""
+  from cmm_jax.user_study import tally  # imports JAX, which is slow
+
   counts = tally.count(store.Store(_folder(values)))
   folder = values.out or pathlib.Path(values.workdir) / "evaluation"
   files = tally.write(counts, folder)

@@ -15,16 +15,11 @@ import numpy as np
 
 from cmm_jax.evaluation import tables
 from cmm_jax.evaluation.metrics import confidence
+from cmm_jax.models import registry
 from cmm_jax.user_study import records, store
 
 VERDICTS = ("first", "similar", "second")
 
-_TITLES = {
-  "cmm_net": "CMM-Net",
-  "cra_net": "CRA-Net",
-  "originals": "Originals",
-  "video_gan": "Video-GAN",
-}
 # Table 2 of the paper: comparison -> label -> percent of each verdict.
 _PAPER = {
   "cmm_net:video_gan": {
@@ -197,12 +192,17 @@ def write(counts: Mapping, folder: str | os.PathLike) -> list[pathlib.Path]:
 
 def _rows(comparison):
   """The verdicts with their row titles."""
-  titles = {
-    "first": comparison["first"],
-    "similar": "similar",
-    "second": comparison["second"],
-  }
-  return [(kind, _TITLES.get(titles[kind], titles[kind])) for kind in VERDICTS]
+  return [
+    ("first", _title(comparison["first"])),
+    ("similar", "similar"),
+    ("second", _title(comparison["second"])),
+  ]
+
+
+def _title(model):
+  """A model's heading; its name if its videos come from elsewhere."""
+  known = registry.MODELS.get(model)
+  return known.title if known else model
 
 
 def _columns(comparison):
