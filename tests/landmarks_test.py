@@ -72,7 +72,7 @@ def test_the_interocular_distance_is_between_the_outer_eye_corners():
   np.testing.assert_allclose(landmarks.interocular_distance(points), [0, 50])
 
 
-def drawn(points, size):
+def landmark_image(points, size):
   return np.asarray(landmarks.draw(points, size))
 
 
@@ -81,9 +81,11 @@ def drawn(points, size):
 def test_drawing_mirrored_landmarks_mirrors_the_landmark_image(seed, size):
   points = face_in(size, seed)
 
-  mirrored = drawn(landmarks.mirror(points, size), size)
+  mirrored = landmark_image(landmarks.mirror(points, size), size)
 
-  np.testing.assert_allclose(mirrored, drawn(points, size)[:, ::-1], atol=1e-4)
+  np.testing.assert_allclose(
+    mirrored, landmark_image(points, size)[:, ::-1], atol=1e-4
+  )
 
 
 def only(contour, places):
@@ -96,7 +98,7 @@ def only(contour, places):
 def test_a_line_along_a_row_of_pixels_is_in_that_row_only():
   places = np.stack([np.linspace(4, 28, 17), np.full(17, 9.0)], 1)
 
-  image = drawn(only(landmarks.JAW, places), 32)
+  image = landmark_image(only(landmarks.JAW, places), 32)
 
   np.testing.assert_allclose(image[9, 5:28], 1, atol=0.02)
   assert image[:9].max() == 0 and image[10:].max() == 0
@@ -105,7 +107,7 @@ def test_a_line_along_a_row_of_pixels_is_in_that_row_only():
 def test_a_line_between_two_rows_is_gray_in_both():
   places = np.stack([np.linspace(4, 28, 17), np.full(17, 9.5)], 1)
 
-  image = drawn(only(landmarks.JAW, places), 32)
+  image = landmark_image(only(landmarks.JAW, places), 32)
 
   np.testing.assert_allclose(image[9:11, 6:27], 0.5, atol=0.01)
   assert image[:9].max() == 0 and image[11:].max() == 0
@@ -120,7 +122,7 @@ def test_a_line_has_its_brightness_and_position_to_a_thousandth_of_a_pixel(
   if upright:
     places = places[:, ::-1]
 
-  image = drawn(only(landmarks.JAW, places), 32)
+  image = landmark_image(only(landmarks.JAW, places), 32)
   across = image[16] if upright else image[:, 16]
 
   np.testing.assert_allclose(across.sum(), 1, atol=0.02)
@@ -136,7 +138,7 @@ def test_slanted_lines_are_not_displaced():
   lines = middles + np.linspace(-8, 8, 17)[:, None] * ways
   points = np.stack([only(landmarks.JAW, line) for line in lines])
 
-  images = drawn(points, 32)
+  images = landmark_image(points, 32)
 
   rows, columns = np.mgrid[:32, :32]
   centers = [(images * place).sum((1, 2)) for place in (columns, rows)]
@@ -150,8 +152,8 @@ def test_contours_of_eyes_and_lips_are_closed_and_others_open():
   x, y = [10, 12, 14, 14, 12, 10], [10, 10, 10, 12, 12, 12]
   places = np.stack([x, y], 1)
 
-  eye = drawn(only(landmarks.LEFT_EYE, places), 32)
-  brow = drawn(only(landmarks.LEFT_BROW, places[:5]), 32)
+  eye = landmark_image(only(landmarks.LEFT_EYE, places), 32)
+  brow = landmark_image(only(landmarks.LEFT_BROW, places[:5]), 32)
 
   assert eye[11, 10] > 0.9  # on the edge from the last point to the first
   assert brow[11, 11] == 0 and brow[11, 14] > 0.9
@@ -167,11 +169,13 @@ def test_points_outside_the_image_are_not_drawn():
 def test_landmark_images_are_in_zero_to_one_and_independent_of_their_batch():
   clips = np.stack([face_in(64, seed) for seed in range(6)])
 
-  images = drawn(clips.reshape(2, 3, 68, 2), 64)
+  images = landmark_image(clips.reshape(2, 3, 68, 2), 64)
 
   assert images.shape == (2, 3, 64, 64)
   assert images.min() == 0 and 0.9 < images.max() <= 1
-  np.testing.assert_allclose(images[1, 2], drawn(clips[5], 64), atol=1e-6)
+  np.testing.assert_allclose(
+    images[1, 2], landmark_image(clips[5], 64), atol=1e-6
+  )
 
 
 def test_a_movement_of_a_tenth_of_a_pixel_changes_the_image():
@@ -179,4 +183,6 @@ def test_a_movement_of_a_tenth_of_a_pixel_changes_the_image():
   moved = points.copy()
   moved[landmarks.MOUTH_CORNERS[0]] += 0.1
 
-  assert np.abs(drawn(moved, 64) - drawn(points, 64)).max() > 0.02
+  assert (
+    np.abs(landmark_image(moved, 64) - landmark_image(points, 64)).max() > 0.02
+  )

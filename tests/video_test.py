@@ -90,7 +90,7 @@ def test_a_gif_decodes_to_the_frames_it_was_written_from(tmp_path):
   read = decode.read(tmp_path / "smile.gif")
 
   assert read.shape == frames.shape
-  assert difference(read, frames) < 8  # 256 colours for all
+  assert difference(read, frames) < 8  # 256 colors for all frames
 
 
 @pytest.mark.parametrize(

@@ -71,13 +71,13 @@ class OpenFaceTable:
         f"{str(video.path)!r} has {len(video)}: create it again from this "
         "video."
       )
-    units = np.full((len(numbers), 2), np.nan)
+    aus = np.full((len(numbers), 2), np.nan)
     best = np.full(len(numbers), -1.0)
     for frame, confidence, success, *values in table:
       i = int(frame) - 1
       if success and confidence >= max(_MIN_CONFIDENCE, best[i]):
-        units[i], best[i] = values, confidence
-    return fit_length(units, video)
+        aus[i], best[i] = values, confidence
+    return fit_length(aus, video)
 
   def _rows(self):
     """Frame, confidence, success, AU06 and AU12 of each row."""
@@ -146,7 +146,7 @@ def from_blendshapes(
 
 
 def interpolate_gaps(
-  units: ActionUnits,
+  aus: ActionUnits,
   interval: float,
   first_frame: int = 0,
   source: str = "the video",
@@ -154,7 +154,7 @@ def interpolate_gaps(
   """Interpolates short gaps linearly.
 
   Args:
-    units: of successive frames, NaN where unreliable.
+    aus: of successive frames, NaN where unreliable.
     interval: the time from one frame to the next in seconds.
     first_frame: the number of the first frame, for error messages.
     source: what error messages call the video.
@@ -162,7 +162,7 @@ def interpolate_gaps(
   Raises:
     LabelError: a gap is too long (gaps.py); names its frames.
   """
-  missing = np.isnan(units).any(axis=1)
+  missing = np.isnan(aus).any(axis=1)
   if gap := gaps.first_too_long(missing, interval):
     raise LabelError(
       f"No reliable action units in frames {first_frame + gap[0]} to "
@@ -170,7 +170,7 @@ def interpolate_gaps(
       f"{gaps.max_frames(interval)} in a row may lack them. Leave the video "
       "out, or specify a segment without them."
     )
-  return gaps.interpolate(units, missing).astype(np.float32)
+  return gaps.interpolate(aus, missing).astype(np.float32)
 
 
 def differ_in_length(values, video: decode.Video) -> bool:
@@ -178,9 +178,9 @@ def differ_in_length(values, video: decode.Video) -> bool:
   return abs(len(values) - len(video)) > decode.FRAME_COUNT_TOLERANCE
 
 
-def fit_length(units: ActionUnits, video: decode.Video) -> ActionUnits:
+def fit_length(aus: ActionUnits, video: decode.Video) -> ActionUnits:
   """Cuts to the length of the video, or repeats the last frame's values."""
-  return units[np.minimum(np.arange(len(video)), len(units) - 1)]
+  return aus[np.minimum(np.arange(len(video)), len(aus) - 1)]
 
 
 def read_lines(path: epath.Path) -> list[str]:

@@ -47,10 +47,10 @@ def preprocess_video(
       )
     cache = DetectionCache(video, settings.detector, cache_file)
     all_frames, name = range(len(video)), repr(str(source.path))
-    units, units_source = _read_action_units(source, video, cache)
+    aus, aus_source = _read_action_units(source, video, cache)
     if source.segments is None:
-      units = action_units.interpolate_gaps(units, video.interval, 0, name)
-    curves = units
+      aus = action_units.interpolate_gaps(aus, video.interval, 0, name)
+    curves = aus
     # If all frames have to be searched anyway, the face is tracked from the
     # first one, otherwise from the start of each segment.
     track_all = source.action_units is None
@@ -77,8 +77,8 @@ def preprocess_video(
       frames, first = ranges[i], ranges[i].start
       track = cache.track(tracked[i], frames, name)
       points = track.points[sampled - first]
-      segment_units = action_units.interpolate_gaps(
-        units[first : frames.stop], video.interval, first, name
+      segment_aus = action_units.interpolate_gaps(
+        aus[first : frames.stop], video.interval, first, name
       )
       aligned_frames, aligned_points = _align(
         video, sampled, points, settings.size
@@ -90,8 +90,8 @@ def preprocess_video(
           source=source,
           frames=aligned_frames,
           landmarks=aligned_points,
-          action_units=segment_units[sampled - first].astype(np.float32),
-          action_units_source=units_source,
+          action_units=segment_aus[sampled - first].astype(np.float32),
+          action_units_source=aus_source,
           start=start,
           end=end,
           frame_numbers=sampled,

@@ -34,23 +34,23 @@ def table(tmp_path, *rows, header=HEADER):
 def test_openface_columns_are_found_despite_spaces(tmp_path):
   rows = ("1, 0, 0.0, 0.98, 1, 0.10, 0.20, 0", "2, 0, 0.04, 0.98, 1, 1.5, 3, 1")
 
-  units = table(tmp_path, *rows).read(video(2))
+  aus = table(tmp_path, *rows).read(video(2))
 
-  np.testing.assert_allclose(units, [[0.1, 0.2], [1.5, 3.0]], rtol=1e-6)
+  np.testing.assert_allclose(aus, [[0.1, 0.2], [1.5, 3.0]], rtol=1e-6)
 
 
 def test_older_tables_without_face_id_are_read(tmp_path):
   header = HEADER.replace(" face_id,", "")
 
-  units = table(tmp_path, "1, 0.0, 0.98, 1, 0.10, 0.20, 0", header=header).read(
+  aus = table(tmp_path, "1, 0.0, 0.98, 1, 0.10, 0.20, 0", header=header).read(
     video(1)
   )
 
-  np.testing.assert_allclose(units, [[0.1, 0.2]], rtol=1e-6)
+  np.testing.assert_allclose(aus, [[0.1, 0.2]], rtol=1e-6)
 
 
 def test_frames_without_confidence_or_success_are_gaps(tmp_path):
-  units = table(
+  aus = table(
     tmp_path,
     "1, 0, 0.00, 0.98, 1, 0, 1.0, 0",
     "2, 0, 0.04, 0.30, 1, 5, 5.0, 1",  # low confidence
@@ -59,27 +59,27 @@ def test_frames_without_confidence_or_success_are_gaps(tmp_path):
   ).read(video(4))
 
   np.testing.assert_array_equal(
-    units, [[0, 1], [np.nan] * 2, [np.nan] * 2, [0, 4]]
+    aus, [[0, 1], [np.nan] * 2, [np.nan] * 2, [0, 4]]
   )
-  filled = action_units.interpolate_gaps(units, 0.04)
+  filled = action_units.interpolate_gaps(aus, 0.04)
   np.testing.assert_allclose(filled[:, 1], [1, 2, 3, 4], rtol=1e-6)
 
 
 def test_of_several_faces_the_most_confident_counts(tmp_path):
-  units = table(
+  aus = table(
     tmp_path, "1, 0, 0.0, 0.80, 1, 1, 1, 0", "1, 1, 0.0, 0.95, 1, 2, 3, 0"
   ).read(video(1))
 
-  np.testing.assert_allclose(units, [[2, 3]])
+  np.testing.assert_allclose(aus, [[2, 3]])
 
 
 @pytest.mark.parametrize("frames", [1, 3, 4])
 def test_a_table_is_fitted_to_the_length_of_its_video(tmp_path, frames):
   rows = [f"{i}, 0, 0.0, 0.98, 1, 0, {i}, 0" for i in (1, 2)]
 
-  units = table(tmp_path, *rows).read(video(frames))
+  aus = table(tmp_path, *rows).read(video(frames))
 
-  assert units[:, 1].tolist() == [1, 2, 2, 2][:frames]
+  assert aus[:, 1].tolist() == [1, 2, 2, 2][:frames]
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_a_table_is_fitted_to_the_length_of_its_video(tmp_path, frames):
 def test_a_gap_that_is_too_long_is_an_error_that_names_its_frames(
   interval, lost, allowed
 ):
-  units = np.ones((20, 2))
-  units[4 : 4 + lost] = np.nan
+  aus = np.ones((20, 2))
+  aus[4 : 4 + lost] = np.nan
 
   with pytest.raises(
     action_units.LabelError,
     match=rf"frames 54 to {53 + lost} of smile.*; at most {allowed} in a row",
   ):
     action_units.interpolate_gaps(
-      units, interval, first_frame=50, source="smile.mp4"
+      aus, interval, first_frame=50, source="smile.mp4"
     )
-  units[4] = 1
-  assert np.isfinite(action_units.interpolate_gaps(units, interval)).all()
+  aus[4] = 1
+  assert np.isfinite(action_units.interpolate_gaps(aus, interval)).all()
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_action_units_are_relative_to_the_neutral_of_the_video():
   # Eyes that are always narrow are no AU06.
   blendshapes = [shapes(0.0, 0.4)] * 10 + [shapes(0.8, 0.6)] * 10
 
-  units = action_units.from_blendshapes(blendshapes)
+  aus = action_units.from_blendshapes(blendshapes)
 
-  np.testing.assert_allclose(units[:10], 0, atol=1e-6)
-  np.testing.assert_allclose(units[10:], [[2.0, 4.0]] * 10, rtol=1e-5)
+  np.testing.assert_allclose(aus[:10], 0, atol=1e-6)
+  np.testing.assert_allclose(aus[10:], [[2.0, 4.0]] * 10, rtol=1e-5)
 
 
 def test_a_blink_at_rest_does_not_change_the_neutral():
@@ -145,17 +145,17 @@ def test_a_blink_at_rest_does_not_change_the_neutral():
     [shapes(0.0, 0.4)] * 9 + [shapes(0.0, 0.1)] + [shapes(0.8, 0.6)] * 10
   )
 
-  units = action_units.from_blendshapes(blendshapes)
+  aus = action_units.from_blendshapes(blendshapes)
 
-  np.testing.assert_allclose(units[10:, 0], 2.0, rtol=1e-5)
+  np.testing.assert_allclose(aus[10:, 0], 2.0, rtol=1e-5)
 
 
 def test_frames_without_blendshapes_are_gaps():
   neutral = [shapes(0.0, 0.4)] * 10
 
-  units = action_units.from_blendshapes([*neutral, None, *neutral])
+  aus = action_units.from_blendshapes([*neutral, None, *neutral])
 
-  assert np.isnan(units[10]).all()
-  np.testing.assert_allclose(np.delete(units, 10, axis=0), 0, atol=1e-6)
+  assert np.isnan(aus[10]).all()
+  np.testing.assert_allclose(np.delete(aus, 10, axis=0), 0, atol=1e-6)
   with pytest.raises(action_units.LabelError, match="no face in any frame"):
     action_units.from_blendshapes([None, None])

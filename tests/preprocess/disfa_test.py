@@ -32,20 +32,18 @@ def labels_of(tmp_path, au06, au12):
 
 
 def test_disfa_labels_are_read_line_by_line(tmp_path):
-  units = labels_of(tmp_path, "1,0\n2,1\n3,1\n", "1,0\n2,2\n3,5\n").read(
-    video(3)
-  )
+  aus = labels_of(tmp_path, "1,0\n2,1\n3,1\n", "1,0\n2,2\n3,5\n").read(video(3))
 
-  np.testing.assert_array_equal(units, [[0, 0], [1, 2], [1, 5]])
+  np.testing.assert_array_equal(aus, [[0, 0], [1, 2], [1, 5]])
 
 
 @pytest.mark.parametrize("frames", [2, 3, 4, 5])
 def test_disfa_labels_are_fitted_to_the_length_of_the_video(tmp_path, frames):
-  units = labels_of(tmp_path, "1,0\n2,1\n3,1\n", "1,0\n2,2\n3,5\n").read(
+  aus = labels_of(tmp_path, "1,0\n2,1\n3,1\n", "1,0\n2,2\n3,5\n").read(
     video(frames)
   )
 
-  assert units[:, 1].tolist() == [0, 2, 5, 5, 5][:frames]
+  assert aus[:, 1].tolist() == [0, 2, 5, 5, 5][:frames]
 
 
 @pytest.mark.parametrize(
@@ -80,11 +78,11 @@ def test_disfa_plus_labels_are_matched_by_image_name(tmp_path, header):
   text = header + "001.jpg     3\n000.jpg     0\n002.JPG  4\n"
   file = written(tmp_path, "AU12.txt", text)
 
-  units = disfa.DisfaPlusLabels((file, file)).read(
+  aus = disfa.DisfaPlusLabels((file, file)).read(
     video(2, ["000.jpg", "001.jpg"])
   )
 
-  np.testing.assert_array_equal(units[:, 1], [0, 3])
+  np.testing.assert_array_equal(aus[:, 1], [0, 3])
 
 
 def test_an_unlabeled_image_of_disfa_plus_is_named(tmp_path):

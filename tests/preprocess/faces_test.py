@@ -64,7 +64,7 @@ def test_a_portrait_has_one_face_with_landmarks_where_they_should_be(
 def test_a_face_is_detected_at_other_scales(detector, astronaut, face, side):
   found = faces.largest(detector.detect(resized(astronaut, side)))
 
-  # Pixel centres scale as (x + 1/2) - 1/2.
+  # Pixel centers scale as (x + 1/2) - 1/2.
   wanted = (face.points + 0.5) * (side / 512) - 0.5
   assert distance(found.points, wanted) < TOLERANCE
 

@@ -20,17 +20,17 @@ def ramp(num_frames, start, end, height, stop=None):
   return curve
 
 
-def units(au06, au12):
+def action_units(au06, au12):
   return np.stack([au06, au12], axis=1).astype(np.float32)
 
 
 def segment_of(au06, au12, thresholds=EXACT):
-  (one,) = segment.find_smiles(units(au06, au12), INTERVAL, thresholds)
+  (one,) = segment.find_smiles(action_units(au06, au12), INTERVAL, thresholds)
   return one.start, one.end
 
 
 def test_without_smoothing_curves_do_not_change():
-  curves = units(ramp(100, 30, 51, 4.0), ramp(100, 20, 41, 3.0))
+  curves = action_units(ramp(100, 30, 51, 4.0), ramp(100, 20, 41, 3.0))
 
   np.testing.assert_array_equal(segment.smooth(curves, 0.02, 0), curves)
 
@@ -44,7 +44,7 @@ def test_a_segment_goes_from_the_last_neutral_frame_to_the_plateau():
 
 def test_noise_and_smoothing_move_a_segment_by_a_few_frames():
   random = np.random.default_rng(0)
-  both = units(*[ramp(100, 30, 51, 4.0)] * 2)
+  both = action_units(*[ramp(100, 30, 51, 4.0)] * 2)
   noisy = np.clip(both + random.normal(0, 0.15, both.shape), 0, 5)
 
   (one,) = segment.find_smiles(noisy, INTERVAL)
@@ -72,7 +72,7 @@ def test_an_au06_that_does_not_rise_or_rose_long_before_does_not_matter():
 def test_every_smile_of_a_video_is_a_segment_and_the_strongest_is_chosen():
   two = np.r_[ramp(100, 30, 51, 3.0, stop=70), ramp(100, 40, 51, 4.5, stop=80)]
 
-  smiles = segment.find_smiles(units(two, two), INTERVAL, EXACT)
+  smiles = segment.find_smiles(action_units(two, two), INTERVAL, EXACT)
 
   assert [(one.start, one.end) for one in smiles] == [(32, 50), (141, 151)]
   assert segment.strongest(smiles) is smiles[1]
@@ -81,7 +81,7 @@ def test_every_smile_of_a_video_is_a_segment_and_the_strongest_is_chosen():
 def test_integer_labels_are_segmented_too():
   labels = np.repeat([0, 1, 2, 3, 4, 2, 0], [20, 3, 3, 3, 30, 5, 20])
 
-  (one,) = segment.find_smiles(units(labels, labels), 0.05)
+  (one,) = segment.find_smiles(action_units(labels, labels), 0.05)
 
   assert 18 <= one.start <= 20  # 20 is the first 1
   assert 28 <= one.end <= 31  # 29 is the first 4
@@ -110,7 +110,9 @@ def test_a_video_without_a_smile_is_an_error_that_says_why(
   thresholds = segment.Thresholds(smoothing=0, **thresholds)
 
   with pytest.raises(segment.NoSmileError, match=reason):
-    segment.find_smiles(units(np.full(100, au06), au12), INTERVAL, thresholds)
+    segment.find_smiles(
+      action_units(np.full(100, au06), au12), INTERVAL, thresholds
+    )
 
 
 def test_a_long_segment_is_sampled_evenly_and_a_short_one_padded():

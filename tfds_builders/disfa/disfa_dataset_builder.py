@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import clip, disfa, segment
-from tfds_builders import manual_dir, video_builder
+from tfds_builders import manual_dir, video_builder, video_config
 
 FRAMES_PER_SECOND = 20.0
 
@@ -22,7 +22,7 @@ _LABELS = re.compile(r"(SN\d{3})_au0?(6|12)\.txt", re.I)
 
 
 @dataclasses.dataclass
-class DisfaConfig(video_builder.VideoConfig):
+class DisfaConfig(video_config.VideoConfig):
   """The config of any dataset of videos, and the camera.
 
   Attributes:
@@ -43,32 +43,12 @@ class Builder(video_builder.VideoBuilder):
     DISFA/Videos_LeftCamera/LeftVideoSN001_comp.avi ...
     DISFA/ActionUnit_Labels/SN001/SN001_au6.txt, SN001_au12.txt ...
   """
-  BUILDER_CONFIGS = video_builder.standard_configs(DisfaConfig)
+  BUILDER_CONFIGS = video_config.standard_configs(DisfaConfig)
   THRESHOLDS = {"min_au12_rise": 1.5, "min_au06_rise": 0.75}
 
   def find_videos(self, folder: epath.Path):
-    camera = self.builder_config.camera
-    if camera not in ("left", "right"):
-      raise ValueError(f"No camera {camera!r}; choose left or right.")
-    video_builder.reject_openface(self.builder_config)
-    files, labels = {}, {}
-    for file in _list_files(folder):
-      if match := _VIDEO.fullmatch(file.name):
-        if match[1].lower() == camera:
-          manual_dir.add_unique(files, match[2].upper(), file)
-      elif match := _LABELS.fullmatch(file.name):
-        manual_dir.add_unique(labels, (match[1].upper(), match[2]), file)
-    if not files:
-      raise FileNotFoundError(
-        f"No video in {str(folder)!r} has a name like "
-        f"'{camera.title()}VideoSN001_comp.avi'; lay DISFA out as in "
-        "tfds_builders/disfa/README.md."
-      )
-    if not labels:
-      raise FileNotFoundError(
-        f"No labels in {str(folder)!r} have a name like 'SN001_au12.txt'; lay "
-        "DISFA out as in tfds_builders/disfa/README.md."
-      )
+    video_config.reject_openface(self.builder_config)
+    files, labels = self._find_files(folder)
     segments = manual_dir.read_segments(
       manual_dir.find_child(folder, "disfa_segments.csv"), files, "subject"
     )
@@ -106,6 +86,29 @@ class Builder(video_builder.VideoBuilder):
     }
     splits["train"] += unusable
     return splits
+
+  def _find_files(self, folder):
+    """Subject -> video, and (subject, action unit) -> label file."""
+    camera = self.builder_config.camera
+    if camera not in ("left", "right"):
+      raise ValueError(f"No camera {camera!r}; choose left or right.")
+    videos, labels = {}, {}
+    for file in _list_files(folder):
+      if match := _VIDEO.fullmatch(file.name):
+        if match[1].lower() == camera:
+          manual_dir.add_unique(videos, match[2].upper(), file)
+      elif match := _LABELS.fullmatch(file.name):
+        manual_dir.add_unique(labels, (match[1].upper(), match[2]), file)
+    for files, example in (
+      (videos, f"{camera.title()}VideoSN001_comp.avi"),
+      (labels, "SN001_au12.txt"),
+    ):
+      if not files:
+        raise FileNotFoundError(
+          f"No file in {str(folder)!r} has a name like {example!r}; lay DISFA "
+          "out as in tfds_builders/disfa/README.md."
+        )
+    return videos, labels
 
   def _find_smiles(self, video):
     """The segments of the smiles, by the labels alone, to split them."""

@@ -11,13 +11,13 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import clip, disfa
-from tfds_builders import manual_dir, video_builder
+from tfds_builders import manual_dir, video_builder, video_config
 
 FRAMES_PER_SECOND = 20.0
 
 
 @dataclasses.dataclass
-class DisfaPlusConfig(video_builder.VideoConfig):
+class DisfaPlusConfig(video_config.VideoConfig):
   """The config of any dataset of videos, and which trials are smiles.
 
   Attributes:
@@ -41,10 +41,10 @@ class Builder(video_builder.VideoBuilder):
     DISFAPlus/Images/SN001/<trial>/000.jpg ...
     DISFAPlus/Labels/SN001/<trial>/AU6.txt, AU12.txt
   """
-  BUILDER_CONFIGS = video_builder.standard_configs(DisfaPlusConfig)
+  BUILDER_CONFIGS = video_config.standard_configs(DisfaPlusConfig)
 
   def find_videos(self, folder: epath.Path):
-    video_builder.reject_openface(self.builder_config)
+    video_config.reject_openface(self.builder_config)
     trials, labels = _find_trials(folder), _find_labels(folder)
     if not trials or not labels:
       missing = "images" if labels else "labels"

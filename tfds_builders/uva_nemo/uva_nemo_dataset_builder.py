@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import clip, table
-from tfds_builders import manual_dir, video_builder
+from tfds_builders import manual_dir, video_builder, video_config
 
 # The subjects of the tenth fold, the paper's test split: 41 with 125 videos.
 FOLD_10 = frozenset(
@@ -27,7 +27,7 @@ _LABELS = {"deliberate": "posed", "spontaneous": "spontaneous"}
 
 
 @dataclasses.dataclass
-class UvaNemoConfig(video_builder.VideoConfig):
+class UvaNemoConfig(video_config.VideoConfig):
   """The config of any dataset of videos, and the folds.
 
   Attributes:
@@ -52,7 +52,7 @@ class Builder(video_builder.VideoBuilder):
     UvA-NEMO_SMILE_DATABASE/UvA-NEMO_Smile_Database_File_Details.txt
     openface/001_deliberate_smile_2.csv ...   if you ran OpenFace
   """
-  BUILDER_CONFIGS = video_builder.standard_configs(UvaNemoConfig)
+  BUILDER_CONFIGS = video_config.standard_configs(UvaNemoConfig)
 
   def find_videos(self, folder: epath.Path):
     files = manual_dir.list_files(folder)

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax.preprocess import clip, photo, table
-from tfds_builders import manual_dir, video_builder
+from tfds_builders import manual_dir, video_builder, video_config
 
 _SUFFIXES = (
   *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -20,7 +20,7 @@ _SUFFIXES = (
 
 
 @dataclasses.dataclass
-class VideoFolderConfig(video_builder.VideoConfig):
+class VideoFolderConfig(video_config.VideoConfig):
   """The config of any dataset of videos, and which part becomes a clip.
 
   Attributes:
@@ -44,7 +44,7 @@ class Builder(video_builder.VideoBuilder):
     my_videos/subjects.csv   video,subject   if names do not begin with subjects
   """
   BUILDER_CONFIGS = [
-    *video_builder.standard_configs(VideoFolderConfig),
+    *video_config.standard_configs(VideoFolderConfig),
     VideoFolderConfig(
       name="movement",
       description="64 by 64 pixels, for other expressions than smiles.",
