@@ -147,12 +147,7 @@ case "${1:-main}" in
   main)
     setup core
     say "dataset"
-    # The folder of an unfinished build is not named by a version.
-    if ls data/virtual_smiles/quick 2>/dev/null | grep -qxE '[0-9.]+'; then
-      echo "Already in data/virtual_smiles/quick."
-    else
-      $python -m tfds_builders.virtual_smiles --config=quick --data_dir=data
-    fi
+    $python -m tfds_builders.virtual_smiles --config=quick --data_dir=data
     say "training"
     $python -m cmm_jax.main --config=configs/quick.py
     say "videos of a photo, and the report"
