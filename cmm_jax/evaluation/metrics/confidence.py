@@ -1,7 +1,8 @@
-"""How sure a mean over clips is, and a number that is made of all together."""
+"""Confidence intervals: bootstrap for means, jackknife for sets of clips."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable
 
 import numpy as np
 import scipy.special
@@ -14,107 +15,91 @@ _GROUPS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-  """A mean, or another number of all clips, and its 95 % interval.
+  """An estimate from some clips with its 95 % confidence interval.
 
-  A number of too few clips to tell how sure it is, or one that is lost when
-  some are left out, has no interval: `low` and `high` are None.
+  `low` and `high` are None if there are too few clips for an interval.
   """
 
-  mean: float
+  value: float
   low: float | None
   high: float | None
   clips: int
 
 
-# model -> label -> metric -> what was found
+# model -> label -> metric -> estimate
 Table = dict[str, dict[str, dict[str, Estimate]]]
 
 
 def mean_over_clips(
-  values: Float[np.ndarray, " b"], metric: str, seed: int = 0
+  values: Float[np.ndarray, " n"], metric: str, seed: int = 0
 ) -> Estimate:
-  """The mean of one value per clip, with its 95 % bootstrap interval.
+  """The mean of one value per clip, with a percentile bootstrap interval.
 
-  The clips are drawn anew with replacement, and the interval runs between the
-  percentiles of the means. It takes the clips as independent: where a person
-  gives several, it is somewhat too narrow. One clip tells nothing of others, so
-  its interval is a point.
+  Clips are resampled as if they were independent; if a person has several, the
+  interval is slightly too narrow. The interval of a single clip is a point.
 
   Args:
-    values: of each clip.
-    metric: what they are called in an error.
-    seed: of the drawing; the same values and seed give the same interval.
+    values: one per clip.
+    metric: the name used in error messages.
+    seed: of the resampling; equal seeds give equal intervals.
 
   Raises:
     ValueError: there are no clips, or a value is not finite.
   """
   if len(values) == 0:
-    raise ValueError(f"{metric} has no clips to take a mean of; give some.")
-  broken = np.flatnonzero(~np.isfinite(values))
-  if len(broken):
+    raise ValueError(f"{metric} has no clips to average; pass at least one.")
+  bad = np.flatnonzero(~np.isfinite(values))
+  if len(bad):
     raise ValueError(
-      f"{metric} is {values[broken[0]]} for clip {broken[0]} ({len(broken)} of "
-      f"{len(values)} clips are not finite): mend the clips or leave them out, "
-      "and say so."
+      f"{metric} is {values[bad[0]]} for clip {bad[0]} ({len(bad)} of "
+      f"{len(values)} clips are not finite): repair these clips, or leave them "
+      "out and report that."
     )
   values = values.astype(np.float64)
-  number = len(values)
-  random = np.random.default_rng(seed)
-  drawn = random.integers(number, size=(_RESAMPLES, number), dtype=np.int32)
-  means = values[drawn].mean(axis=1)
+  means = values[_resamples(len(values), seed)].mean(axis=1)
   tail = (1 - _CONFIDENCE) / 2
   low, high = np.quantile(means, [tail, 1 - tail])
-  return Estimate(float(values.mean()), float(low), float(high), number)
+  return Estimate(float(values.mean()), float(low), float(high), len(values))
 
 
-def means(
-  values: Mapping[str, Float[np.ndarray, " c"]], whose: str
-) -> dict[str, Estimate]:
-  """Each metric's mean over the clips that have a value: those that are not
-  NaN, as rank-1 is where there is no other clip of someone.
-
-  Args:
-    values: metric -> one value for each clip.
-    whose: what they are called in an error.
-  """
-  row = {}
-  for metric, found in values.items():
-    kept = found[~np.isnan(found)]
-    if len(kept):
-      row[metric] = mean_over_clips(kept, f"{metric} of {whose}")
-  return row
+@functools.lru_cache(maxsize=8)  # the metrics of a model share their clips
+def _resamples(number, seed):
+  """Which clips each resample holds, [resamples number]."""
+  random = np.random.default_rng(seed)
+  return random.integers(number, size=(_RESAMPLES, number), dtype=np.int32)
 
 
-def number_of_clips(
+def jackknife(
   statistic: Callable[[Int[np.ndarray, " c"]], float],
   clips: int,
-  least: float = -np.inf,
+  minimum: float = -np.inf,
 ) -> Estimate:
-  """A number that is no mean, such as an FID, with its 95 % interval.
+  """A statistic of a set of clips, such as the FID, with its interval.
 
-  By the jackknife over ten groups of clips (Shao & Tu 1995): each is left out
-  once, and the spread of the ten numbers tells the deviation of the whole.
-  Drawing clips anew, as for means, would repeat some of them, which by itself
-  lowers an Inception Score and raises a distance.
+  Uses the delete-a-group jackknife over ten groups of clips (Shao & Tu 1995).
+  A bootstrap would repeat clips, which by itself lowers an Inception Score and
+  raises a distance.
 
   Args:
-    statistic: of the clips with these numbers.
-    clips: how many there are.
-    least: what it cannot fall below, nor its interval.
+    statistic: from the numbers of some clips to the value for these clips. If
+      it is not finite for one of the subsets, there is no interval.
+    clips: the number of clips.
+    minimum: the smallest possible value, at which the interval is cut.
   """
-  everything = np.arange(clips)
-  value = float(statistic(everything))
+  every = np.arange(clips)
+  value = float(statistic(every))
   groups = min(_GROUPS, clips // 2)
   if groups < 2:
     return Estimate(value, None, None, clips)
-  dealt = np.random.default_rng(0).permutation(clips)
-  found = [
-    statistic(np.setdiff1d(everything, group))
-    for group in np.array_split(dealt, groups)
+  shuffled = np.random.default_rng(0).permutation(clips)
+  values = [
+    statistic(np.setdiff1d(every, group))
+    for group in np.array_split(shuffled, groups)
   ]
-  if not np.isfinite(found).all():
+  if not np.isfinite(values).all():
     return Estimate(value, None, None, clips)
-  deviation = np.sqrt((groups - 1) * np.var(found))
-  reach = scipy.special.stdtrit(groups - 1, 0.5 + _CONFIDENCE / 2) * deviation
-  low = max(least, value - reach)
-  return Estimate(value, float(low), float(value + reach), clips)
+  deviation = np.sqrt((groups - 1) * np.var(values))
+  quantile = scipy.special.stdtrit(groups - 1, 0.5 + _CONFIDENCE / 2)
+  low = max(minimum, value - quantile * deviation)
+  high = value + quantile * deviation
+  return Estimate(value, float(low), float(high), clips)

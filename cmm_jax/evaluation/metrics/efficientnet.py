@@ -1,15 +1,15 @@
 """EfficientNet-Lite0, an ImageNet classifier small enough for a CPU.
 
-Tan & Le, EfficientNet, ICML 2019, in the form for mobile devices: no squeeze
-and excitation, ReLU6, stem and head of fixed width. Modules bear the names of
-the torch implementation, so that its weights can be filled in.
+Tan & Le, EfficientNet, ICML 2019, in the variant for mobile devices: no squeeze
+and excitation, ReLU6, stem and head of fixed width. Modules have the names of
+the PyTorch implementation, whose weights are loaded.
 """
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# repeats, kernel, stride of the first, expansion, channels
+# repeats, kernel, stride of the first block, expansion, channels
 _STAGES = (
   (1, 3, 1, 1, 16),
   (2, 3, 2, 6, 24),
@@ -22,10 +22,11 @@ _STAGES = (
 
 
 class Depthwise(nn.Module):
-  """A convolution of each channel by itself, padded as TensorFlow does.
+  """A depthwise convolution with TensorFlow's padding.
 
-  As a sum over the kernel's places: XLA's own form takes ten times as long on a
-  CPU (whole network: 0.23 s a picture, so 0.015 s).
+  Computed as a sum over the positions of the kernel. XLA's grouped convolution
+  is ten times slower on a CPU (0.23 s instead of 0.015 s per image for the
+  whole network).
   """
 
   kernel: int
@@ -37,13 +38,13 @@ class Depthwise(nn.Module):
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (size, size, 1, x.shape[-1])
     )
-    shown = [-(-length // step) for length in x.shape[1:3]]
-    around = [(0, 0), (0, 0), (0, 0), (0, 0)]
-    for axis, number in enumerate(shown, start=1):
+    outputs = [-(-length // step) for length in x.shape[1:3]]
+    padding = [(0, 0), (0, 0), (0, 0), (0, 0)]
+    for axis, number in enumerate(outputs, start=1):
       missing = max((number - 1) * step + size - x.shape[axis], 0)
-      around[axis] = (missing // 2, missing - missing // 2)
-    x = jnp.pad(x, around)
-    height, width = ((number - 1) * step + 1 for number in shown)
+      padding[axis] = (missing // 2, missing - missing // 2)
+    x = jnp.pad(x, padding)
+    height, width = ((number - 1) * step + 1 for number in outputs)
     return sum(
       x[:, i : i + height : step, j : j + width : step]
       * kernel[i, j][None, None]
@@ -53,7 +54,7 @@ class Depthwise(nn.Module):
 
 
 class Block(nn.Module):
-  """Widens, mixes each channel in space, narrows again."""
+  """An inverted bottleneck: expansion, depthwise convolution, projection."""
 
   features: int
   kernel: int
@@ -62,24 +63,24 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
-    start, inside = x, self.expansion * x.shape[-1]
+    residual, hidden = x, self.expansion * x.shape[-1]
     if self.expansion > 1:
-      x = nn.relu6(_norm("_bn0")(_conv(inside, 1, "_expand_conv")(x)))
+      x = nn.relu6(_norm("_bn0")(_conv(hidden, 1, "_expand_conv")(x)))
     x = Depthwise(self.kernel, self.stride, name="_depthwise_conv")(x)
     x = nn.relu6(_norm("_bn1")(x))
     x = _norm("_bn2")(_conv(self.features, 1, "_project_conv")(x))
-    return x + start if x.shape == start.shape else x
+    return x + residual if x.shape == residual.shape else x
 
 
 class EfficientNetLite0(nn.Module):
-  """Pictures to logits of ImageNet's 1000 classes, and the last features."""
+  """Maps images to logits of ImageNet's 1000 classes and the last features."""
 
   @nn.compact
   def __call__(
-    self, pictures: Float[Array, "b h w 3"]
+    self, images: Float[Array, "b h w 3"]
   ) -> tuple[Float[Array, "b 1000"], Float[Array, "b 1280"]]:
-    """Pictures in about [-1, 1]; trained with 224 pixels."""
-    x = nn.relu6(_norm("_bn0")(_conv(32, 3, "_conv_stem", 2)(pictures)))
+    """Takes images in about [-1, 1]; trained at 224 pixels."""
+    x = nn.relu6(_norm("_bn0")(_conv(32, 3, "_conv_stem", 2)(images)))
     number = 0
     for repeats, kernel, stride, expansion, features in _STAGES:
       for i in range(repeats):

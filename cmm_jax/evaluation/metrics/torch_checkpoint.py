@@ -1,7 +1,7 @@
-"""Reads tensors from files that others have made.
+"""Reads tensors from pickled checkpoints, safely and without PyTorch.
 
-Such files are pickles, which could run any code. Here they can only name
-tensors: whatever else one asks for is refused before it is made.
+Unpickling can execute arbitrary code. Here, a file can only create tensors;
+anything else that it names is refused before it is created.
 """
 
 import collections
@@ -17,11 +17,11 @@ import numpy as np
 
 
 def read_arrays(file: str | pathlib.Path) -> Any:
-  """Whatever a pickle of NumPy arrays holds, in dicts, lists and tuples.
+  """Reads a pickle of NumPy arrays in dicts, lists and tuples.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: the pickle holds something else as well.
+    ValueError: the pickle holds anything else.
   """
   allowed = {
     ("numpy", "ndarray"): np.ndarray,
@@ -32,21 +32,21 @@ def read_arrays(file: str | pathlib.Path) -> Any:
   with open(file, "rb") as stream:
     try:
       return _Unpickler(stream, allowed).load()
-    except _BROKEN as error:
+    except _READ_ERRORS as error:
       raise ValueError(
-        f"{file} is not a pickle of arrays alone ({error}); replace it by the "
-        "file as it was published."
+        f"{file} is not a pickle of arrays only ({error}); replace it by the "
+        "published file."
       ) from error
 
 
 def read_torch(file: str | pathlib.Path) -> dict[str, np.ndarray]:
-  """The tensors of a state dict that `torch.save` wrote; needs no torch.
+  """Reads a state dict written by `torch.save`.
 
-  Both the zip format (since torch 1.6) and the one before it are read.
+  Supports the zip format (since PyTorch 1.6) and the one before it.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: the file is broken or holds more than tensors by name.
+    ValueError: the file is damaged or holds more than named tensors.
   """
   with open(file, "rb") as stream:
     try:
@@ -54,15 +54,15 @@ def read_torch(file: str | pathlib.Path) -> dict[str, np.ndarray]:
       stream.seek(0)
       saved, storages = (_read_zip if zipped else _read_stream)(stream)
       return _tensors(saved, storages)
-    except _BROKEN as error:
+    except _READ_ERRORS as error:
       raise ValueError(
-        f"{file} is not a state dict that can be read ({error}); save one "
-        "with torch.save(model.state_dict(), file)."
+        f"{file} is not a readable state dict ({error}); write one with "
+        "torch.save(model.state_dict(), file)."
       ) from error
 
 
-# What a broken or hostile file makes the unpickler, zipfile or NumPy raise.
-_BROKEN = (
+# What the unpickler, zipfile or NumPy raise for a damaged or malicious file.
+_READ_ERRORS = (
   pickle.UnpicklingError,
   zipfile.BadZipFile,
   struct.error,
@@ -78,7 +78,7 @@ _BROKEN = (
 
 
 class _Unpickler(pickle.Unpickler):
-  """Makes nothing but what `allowed` names."""
+  """Creates nothing but what `allowed` names."""
 
   def __init__(self, stream, allowed):
     super().__init__(stream)
@@ -86,37 +86,37 @@ class _Unpickler(pickle.Unpickler):
 
   def find_class(self, module, name):
     if (module, name) not in self._allowed:
-      raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+      raise pickle.UnpicklingError(f"it contains {module}.{name}")
     return self._allowed[module, name]
 
   def persistent_load(self, pid):
-    # ("storage", type, key, device, length); before torch 1.6 a sixth tells of
-    # storages that are views of others, which no state dict needs.
+    # ("storage", type, key, device, length). Before PyTorch 1.6, a sixth entry
+    # describes storages that are views of others, which no state dict needs.
     if pid[0] != "storage" or any(part is not None for part in pid[5:]):
-      raise pickle.UnpicklingError(f"it asks for {pid[0]!r}")
+      raise pickle.UnpicklingError(f"it contains {pid[0]!r}")
     return _Storage(pid[2], pid[1])
 
 
 def _blank_array(*_):
-  """What the pickle then fills by `ndarray.__setstate__`."""
+  """An array, which the pickle then fills by `ndarray.__setstate__`."""
   return np.empty(0, np.uint8)
 
 
 class _Type(NamedTuple):
-  """The kind of numbers in a torch storage."""
+  """The data type of a PyTorch storage."""
 
   dtype: Any
 
 
 class _Storage(NamedTuple):
-  """Numbers that tensors lie in."""
+  """The memory of one or more tensors."""
 
   key: str
   type: _Type
 
 
 class _Tensor(NamedTuple):
-  """A tensor before its numbers are read."""
+  """A tensor whose storage has not been read."""
 
   storage: _Storage
   offset: int
@@ -155,7 +155,7 @@ _TORCH = {
 
 
 def _read_zip(stream):
-  """What was saved, and a function that gives a storage's numbers."""
+  """The saved object, and a function that reads a tensor's storage."""
   archive = zipfile.ZipFile(stream)
   (index,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
   root = index.removesuffix("/data.pkl")
@@ -173,16 +173,17 @@ def _read_zip(stream):
 
 
 def _read_stream(stream):
-  """As `_read_zip`, from the format before torch 1.6.
+  """Like `_read_zip`, for the format before PyTorch 1.6.
 
-  Five pickles (magic number, version, machine, what was saved, the storages'
-  keys), then for each key the number of elements and the elements.
+  The file holds five pickles (magic number, version, machine, saved object,
+  keys of the storages), then for each key the number of elements and the
+  elements.
   """
   magic, version, machine, saved, keys = (
     _Unpickler(stream, _TORCH).load() for _ in range(5)
   )
   if (magic, version) != (0x1950A86A20F9469CFC6C, 1001):
-    raise ValueError("it is of no format that torch.save writes")
+    raise ValueError("torch.save does not write this format")
   if not machine["little_endian"]:
     raise ValueError("its numbers are big-endian")
   tensors = [t for t in saved.values() if isinstance(t, _Tensor)]
@@ -197,21 +198,21 @@ def _read_stream(stream):
 
 
 def _tensors(saved, storage_of):
-  """Arrays of their own from what was saved."""
+  """Independent arrays from the saved tensors."""
   arrays = {}
   for name, tensor in saved.items():
     if not isinstance(tensor, _Tensor):
-      raise ValueError(f"{name!r} is no tensor")
+      raise ValueError(f"{name!r} is not a tensor")
     numbers = storage_of(tensor)
     size, stride = tuple(tensor.size), tuple(tensor.stride)
     last = tensor.offset + sum(
       (n - 1) * step for n, step in zip(size, stride, strict=True)
     )
-    # as_strided would read beyond the storage without a word.
+    # as_strided does not check the bounds of the storage.
     if min((tensor.offset, *size, *stride)) < 0 or (
       math.prod(size) and last >= len(numbers)
     ):
-      raise ValueError(f"{name!r} reaches beyond its numbers")
+      raise ValueError(f"{name!r} exceeds its storage")
     steps = [step * numbers.itemsize for step in stride]
     arrays[name] = np.lib.stride_tricks.as_strided(
       numbers[tensor.offset :], size, steps

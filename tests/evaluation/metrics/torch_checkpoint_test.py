@@ -1,4 +1,4 @@
-"""Files of others' weights: read exactly, and never run."""
+"""Checkpoints of others are read exactly and never executed."""
 
 import collections
 import io
@@ -20,7 +20,7 @@ def torch():
 
 @pytest.fixture(params=["zip", "before torch 1.6"])
 def save(request, torch, tmp_path):
-  """Writes with torch, in one of its formats; gives the file."""
+  """Writes with PyTorch in one of its formats; returns the file."""
 
   def save(saved):
     file = tmp_path / "saved.pth"
@@ -31,7 +31,7 @@ def save(request, torch, tmp_path):
   return save
 
 
-def test_tensors_are_read_as_torch_wrote_them(torch, save):
+def test_tensors_are_read_as_pytorch_wrote_them(torch, save):
   numbers = torch.arange(24.0).reshape(4, 6)
   saved = collections.OrderedDict(
     {
@@ -58,7 +58,7 @@ def test_tensors_are_read_as_torch_wrote_them(torch, save):
   assert found["whole"].dtype == np.float32
 
 
-def test_a_networks_state_dict_is_read_with_all_it_holds(torch, save):
+def test_the_state_dict_of_a_network_is_read_completely(torch, save):
   net = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5))
 
   found = torch_checkpoint.read_torch(save(net.state_dict()))
@@ -67,18 +67,18 @@ def test_a_networks_state_dict_is_read_with_all_it_holds(torch, save):
     np.testing.assert_array_equal(found[name], tensor.numpy())
 
 
-def test_what_is_not_a_tensor_is_refused_by_name(save):
-  with pytest.raises(ValueError, match=r"'epoch' is no tensor.*state_dict"):
+def test_an_entry_that_is_not_a_tensor_is_refused_by_name(save):
+  with pytest.raises(ValueError, match=r"'epoch' is not a tensor.*state_dict"):
     torch_checkpoint.read_torch(save({"epoch": 3}))
 
 
-def test_a_whole_network_is_refused_since_it_would_run_its_code(torch, save):
+def test_a_pickled_module_is_refused(torch, save):
   with pytest.raises(ValueError, match=r"torch\.nn\.modules.*state_dict"):
     torch_checkpoint.read_torch(save(torch.nn.Linear(2, 2)))
 
 
 class Intruder:
-  """Makes a folder where it is unpickled."""
+  """Creates a folder when it is unpickled."""
 
   def __init__(self, folder):
     self.folder = str(folder)
@@ -89,7 +89,7 @@ class Intruder:
     return os.mkdir, (self.folder,)
 
 
-def test_code_in_a_file_is_not_run(tmp_path):
+def test_code_in_a_file_is_not_executed(tmp_path):
   folder = tmp_path / "made"
   attack = pickle.dumps({"weight": Intruder(folder)})
   with zipfile.ZipFile(tmp_path / "new.pth", "w") as archive:
@@ -101,20 +101,20 @@ def test_code_in_a_file_is_not_run(tmp_path):
     (torch_checkpoint.read_torch, "old.pth"),
     (torch_checkpoint.read_arrays, "old.pth"),
   ):
-    with pytest.raises(ValueError, match=r"it asks for \w+\.mkdir"):
+    with pytest.raises(ValueError, match=r"it contains \w+\.mkdir"):
       read(tmp_path / name)
 
   assert not folder.exists()
-  pickle.loads(attack)  # or this test could not fail
+  pickle.loads(attack)  # the attack itself works
   assert folder.exists()
 
 
 @pytest.fixture
 def write(monkeypatch, tmp_path):
-  """Writes one tensor as torch does, where there is no torch."""
+  """Writes one tensor as PyTorch does, without PyTorch."""
 
   def _rebuild_tensor_v2(*_):
-    raise AssertionError("only its name is written")
+    raise AssertionError("only the name is written")
 
   storage_type = type("FloatStorage", (), {"__module__": "torch"})
   _rebuild_tensor_v2.__module__ = "torch._utils"
@@ -151,7 +151,7 @@ def write(monkeypatch, tmp_path):
   return write
 
 
-def test_a_zip_is_read_where_there_is_no_torch(write):
+def test_a_zip_is_read_without_pytorch(write):
   found = torch_checkpoint.read_torch(write(1, (2, 2), (3, 1)))
 
   np.testing.assert_array_equal(found["weight"], [[1, 2], [4, 5]])
@@ -162,14 +162,14 @@ def test_a_zip_is_read_where_there_is_no_torch(write):
   ("offset", "size", "stride"),
   [(0, (7,), (1,)), (2, (2, 3), (3, 1)), (-1, (2,), (1,)), (0, (3,), (-1,))],
 )
-def test_a_tensor_that_reaches_beyond_its_numbers_is_refused(
+def test_a_tensor_that_exceeds_its_storage_is_refused(
   write, offset, size, stride
 ):
-  with pytest.raises(ValueError, match="'weight' reaches beyond its numbers"):
+  with pytest.raises(ValueError, match="'weight' exceeds its storage"):
     torch_checkpoint.read_torch(write(offset, size, stride))
 
 
-def test_a_broken_file_is_an_error_that_names_it(torch, save, tmp_path):
+def test_the_error_for_a_damaged_file_names_the_file(torch, save, tmp_path):
   file = save({"weight": torch.ones(1000)})
   cut = tmp_path / "cut.pth"
   cut.write_bytes(file.read_bytes()[:-500])
@@ -177,7 +177,9 @@ def test_a_broken_file_is_an_error_that_names_it(torch, save, tmp_path):
   text.write_text("no weights")
 
   for broken in (cut, text):
-    with pytest.raises(ValueError, match=f"{broken.name} is not a state dict"):
+    with pytest.raises(
+      ValueError, match=f"{broken.name} is not a readable state"
+    ):
       torch_checkpoint.read_torch(broken)
   with pytest.raises(FileNotFoundError):
     torch_checkpoint.read_torch(tmp_path / "none.pth")

