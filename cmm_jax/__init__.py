@@ -1,0 +1,47 @@
+"""CMM-Net: one photo of a neutral face in, several different smile videos out.
+
+  import cmm_jax
+
+  generator = cmm_jax.load("runs/quick")
+  smiles = generator("photo.jpg", label="spontaneous")
+  smiles.save("out")
+
+Importing this package imports nothing else; JAX, which takes seconds, is
+imported by `load`.
+"""
+
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from cmm_jax.inference import Generator, SmileGenerator, Smiles
+
+__all__ = ["SmileGenerator", "Smiles", "load"]
+
+
+def load(source: str | os.PathLike, model: str = "cmm_net") -> "Generator":
+  """Loads a generator.
+
+  Args:
+    source: the folder of a run, or a file that `cmm_jax.export` wrote.
+    model: the name of one of the models trained in the run.
+
+  Raises:
+    FileNotFoundError: there is no such run or file.
+    ValueError: the model is unknown, or the file is damaged.
+  """
+  from cmm_jax import inference, runtime, stablehlo
+
+  runtime.configure()
+  if pathlib.Path(source).is_file():
+    return stablehlo.load(source)
+  return inference.SmileGenerator(source, model)
+
+
+def __getattr__(name: str) -> Any:
+  if name in __all__:
+    from cmm_jax import inference
+
+    return getattr(inference, name)
+  raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

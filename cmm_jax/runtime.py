@@ -1,4 +1,4 @@
-"""What a process sets once for the machine that it runs on."""
+"""What a process configures once, for the machine that it runs on."""
 
 import ctypes
 import functools
@@ -15,10 +15,11 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def configure() -> None:
-  """Keeps compiled programs between runs and large buffers within a run.
+  """Configures memory, the compilation cache and logging, before JAX starts.
 
-  Also quietens Orbax, which says a dozen things about every checkpoint; its
-  errors still come.
+  Compiled programs are cached between runs, and large buffers are reused within
+  a run. Orbax's messages about every checkpoint are silenced, its errors are
+  not.
   """
   if sys.platform.startswith("linux"):
     _keep_memory()
@@ -29,17 +30,17 @@ def configure() -> None:
     folder = os.path.join(home, "cmm_jax", "xla")
     jax.config.update("jax_compilation_cache_dir", folder)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-  # Dispatched asynchronously, a step is given its temporaries before those of
-  # the last are freed: up to twice the memory, and on a CPU no time is gained.
+  # Asynchronous dispatch allocates a step's temporaries before the last step's
+  # are freed: up to twice the memory, and on a CPU it saves no time.
   jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def _keep_memory():
-  """Has the process keep what programs free, and hand it out again.
+  """Makes glibc reuse large buffers instead of returning them to the system.
 
   Buffers over 32 MiB are otherwise mapped, faulted in and unmapped at each use,
-  which costs 15 to 25 % of a training step. Threads that are there already
-  would go on as before, so no backend may have been asked for.
+  which costs 15 to 25 % of a training step. Threads that exist already are not
+  affected, so this must run before JAX's backend starts.
   """
   try:
     libc = ctypes.CDLL("libc.so.6")
@@ -50,12 +51,12 @@ def _keep_memory():
   mallopt(_TRIM_THRESHOLD, -1)
   mallopt(_ARENA_MAX, 1)
 
-  def give_back(event: str, duration: float, **_) -> None:
-    """What it took to compile a program, or to load it, is of no more use."""
+  def trim_after_compilation(event: str, duration: float, **_) -> None:
+    """Returns what a compilation used: it is not needed again."""
     if "backend_compile" in event and duration > 0.1:  # seconds
       trim(0)
 
-  jax.monitoring.register_event_duration_secs_listener(give_back)
+  jax.monitoring.register_event_duration_secs_listener(trim_after_compilation)
 
 
 def has_fast_bfloat16() -> bool:
@@ -69,24 +70,31 @@ def has_fast_bfloat16() -> bool:
   return device.platform == "tpu"
 
 
-# A library's kernels for products, and for sums, which have them by default:
-# the option replaces that default, and without "REDUCE" the sums of a BatchNorm
-# take 15 times as long.
-_LIBRARY_FUSIONS = "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+# By platform. On a CPU: library kernels for matrix products and reductions. The
+# option replaces a default that holds the latter; without it the sums of a
+# BatchNorm take 15 times as long. On a GPU: without XLA's fusion of products
+# into Triton kernels, which aborts the process at small sizes (jaxlib 0.11.2).
+_COMPILER_OPTIONS = {
+  "cpu": {
+    "xla_cpu_experimental_ynn_fusion_type": (
+      "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    )
+  },
+  "gpu": {"xla_gpu_enable_triton_gemm": False},
+}
 
 
 @functools.cache
-def compiler_options(platform: str | None = None) -> dict[str, str]:
-  """Options for `jax.jit` that bring a CPU's convolutions near its peak.
+def compiler_options(platform: str | None = None) -> dict[str, str | bool]:
+  """Options for `jax.jit` on a platform, by default the backend's.
 
-  Empty where the platform to compile for, by default the backend's, is another
-  or this version of XLA does not know them.
+  Options that this version of XLA does not know are left out.
   """
-  if (platform or jax.default_backend()) != "cpu":
-    return {}
-  options = {"xla_cpu_experimental_ynn_fusion_type": _LIBRARY_FUSIONS}
-  try:
-    jax.jit(lambda a: a @ a, compiler_options=options)(jnp.ones((8, 8)))
-  except Exception:  # an unknown option's error has no class of its own
-    return {}
+  backend = jax.default_backend()
+  options = _COMPILER_OPTIONS.get(platform or backend, {})
+  if options and (platform or backend) == backend:
+    try:
+      jax.jit(lambda a: a @ a, compiler_options=options)(jnp.ones((8, 8)))
+    except Exception:  # an unknown option's error has no class of its own
+      return {}
   return options

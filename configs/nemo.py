@@ -76,7 +76,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
 
   config.loss = ml_collections.ConfigDict()
-  config.loss.kl = 0.1  # (ours): with 1 the VAE loses how far the eyes close
+  config.loss.kl = 1.0  # (ours), the plain VAE
   config.loss.embeddings = 1.0  # (ours), of the posterior's NLL
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmm_jax.models import registry
+from cmm_jax.models import mode_bank, registry
 from configs import disfa, laptop, nemo, quick, smoke, virtual_smiles
 
 CONFIGS = {
@@ -61,7 +61,7 @@ def test_the_embedded_dataset_differs_from_nemo_in_name_alone():
 def test_smaller_runs_keep_the_method(smaller):
   found = differences(virtual_smiles, smaller)
 
-  for name in found:
+  for name in found - {"loss.kl"}:  # at the paper's width 0.1 is too little
     assert not name.startswith(("modes.", "loss.")), name
 
 
@@ -81,16 +81,16 @@ def test_every_phase_has_its_settings(name):
   built = {
     phase.name
     for model in registry.MODELS
-    for phase in registry.architecture(config, 2, model).phases(config)
+    for phase in registry.build(config, 2, model).phases(config)
   }
 
   assert set(config.phases) == built
 
 
-def test_the_form_as_printed_is_what_the_config_calls_the_papers():
+def test_the_papers_mode_settings_are_those_that_the_config_names():
   config = nemo.get_config()
   config.modes.shared_start = False
-  config.modes.push_reads = "codes"
+  config.modes.push_input = "embeddings"
   config.modes.reconstruction = "conditional"
 
-  assert config.modes.to_dict() == registry.AS_PRINTED
+  assert mode_bank.mode_settings(config) == mode_bank.PAPER

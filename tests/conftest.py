@@ -3,8 +3,10 @@
 Nothing of cmm_jax may be imported before the hook that checks annotations.
 """
 
+import importlib
 import os
 import pathlib
+import sys
 import tempfile
 
 os.environ["XLA_FLAGS"] = " ".join(
@@ -80,9 +82,9 @@ def data_dir(shared):
 @pytest.fixture(scope="session")
 def clips(data_dir):
   """The training clips of the miniature dataset."""
-  from cmm_jax.data import pipeline
+  from cmm_jax.data.clips import Clips
 
-  return pipeline.Clips(data_dir, "miniature", "train")
+  return Clips(data_dir, "miniature", "train")
 
 
 @pytest.fixture
@@ -104,3 +106,37 @@ def finished(data_dir, shared):
     main.train_all(miniature.config(data_dir, folder))
 
   return miniature.config(data_dir, made_once(shared / "finished", make))
+
+
+@pytest.fixture
+def run_command():
+  """Returns `run("generate", workdir=…)`, which runs a command of `cmm_jax` in
+  this process and returns its exit status, None for success."""
+  from absl import flags
+
+  commands = [
+    f"cmm_jax.{name}" for name in ("evaluate", "export", "generate", "report")
+  ]
+
+  def forget():
+    for command in commands:
+      for flag in flags.FLAGS.get_flags_for_module(command):
+        delattr(flags.FLAGS, flag.name)
+      sys.modules.pop(command, None)
+
+  def run(name, **values):
+    forget()
+    module = importlib.import_module(f"cmm_jax.{name}")
+    arguments = [
+      f"--{flag}={value}"
+      for flag, given in values.items()
+      for value in (given if isinstance(given, list) else [given])
+    ]
+    try:
+      module.main(flags.FLAGS([name, *arguments]))
+    except SystemExit as stop:
+      return stop.code
+    return None
+
+  yield run
+  forget()

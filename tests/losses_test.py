@@ -113,52 +113,52 @@ def test_the_push_is_the_cross_entropy_of_naming_the_mode():
   temperature=st.floats(0.5, 100),
 )
 @hypothesis.settings(max_examples=15, deadline=None)
-def test_shares_sum_to_one_and_use_all_modes_equally(
+def test_assignments_sum_to_one_and_use_all_modes_equally(
   seed, num_modes, temperature
 ):
   random = np.random.default_rng(seed)
   costs = jnp.asarray(random.normal(0, 1, (num_modes, 12)), jnp.float32)
 
-  shares = losses.sinkhorn_assignment(
-    costs, temperature=temperature, rounds=100
+  assignment = losses.sinkhorn_assignment(
+    costs, temperature=temperature, iterations=100
   )
 
-  np.testing.assert_allclose(jnp.sum(shares, axis=0), 1, rtol=1e-4)
-  used = jnp.sum(shares, axis=1)
+  np.testing.assert_allclose(jnp.sum(assignment, axis=0), 1, rtol=1e-4)
+  used = jnp.sum(assignment, axis=1)
   np.testing.assert_allclose(used, 12 / num_modes, rtol=0.02)
-  assert shares.min() >= 0
+  assert assignment.min() >= 0
 
 
-def test_cold_shares_choose_the_nearest_mode():
+def test_at_a_low_temperature_examples_go_to_their_best_mode():
   costs = jnp.array(
     [[1.0, 9, 9, 2, 5, 7], [9, 1, 2, 9, 6, 5], [8, 7, 6, 7, 1, 1]]
   )
 
-  shares = losses.sinkhorn_assignment(costs, temperature=0.05)
+  assignment = losses.sinkhorn_assignment(costs, temperature=0.05)
 
   # Each mode is the nearest of two examples, so equal use costs nothing.
   nearest = np.eye(3)[:, [0, 1, 1, 0, 2, 2]]
-  np.testing.assert_allclose(shares, nearest, atol=1e-3)
+  np.testing.assert_allclose(assignment, nearest, atol=1e-3)
 
 
-def test_cold_shares_keep_a_mode_that_is_never_the_nearest():
+def test_at_a_low_temperature_a_mode_that_is_never_best_is_still_used():
   # Mode 1 is worse on both; it gets the example on which it loses least.
   costs = jnp.array([[0.0, 0.0], [5.0, 1.0]])
 
-  shares = losses.sinkhorn_assignment(costs, temperature=0.1, rounds=50)
+  assignment = losses.sinkhorn_assignment(costs, temperature=0.1, iterations=50)
 
-  np.testing.assert_allclose(shares, [[1, 0], [0, 1]], atol=0.03)
+  np.testing.assert_allclose(assignment, [[1, 0], [0, 1]], atol=0.03)
 
 
-def test_hot_shares_are_equal_and_no_gradient_passes_through_any():
+def test_at_a_high_temperature_assignments_are_equal_and_get_no_gradient():
   costs = jnp.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
 
-  shares = losses.sinkhorn_assignment(costs, temperature=1e6)
+  assignment = losses.sinkhorn_assignment(costs, temperature=1e6)
   gradient = jax.grad(
     lambda c: jnp.sum(losses.sinkhorn_assignment(c, temperature=1.0) * c)
   )(costs)
 
-  np.testing.assert_allclose(shares, 0.5, atol=1e-4)
+  np.testing.assert_allclose(assignment, 0.5, atol=1e-4)
   # d/dc (share * c) with a share that stands still is the share.
   still = losses.sinkhorn_assignment(costs, temperature=1.0)
   np.testing.assert_allclose(gradient, still, rtol=1e-6)
@@ -174,7 +174,7 @@ def test_the_reconstruction_is_the_mean_distance():
 
 
 @pytest.mark.parametrize("logit", [-2.0, 0.0, 3.0])
-def test_the_players_losses_are_logs_of_what_the_judge_believes(logit):
+def test_the_players_losses_are_logs_of_what_the_discriminator_believes(logit):
   logits = jnp.full((2, 3, 3, 1), logit)
   belief = 1 / (1 + np.exp(-logit))  # D([z0, w])
 

@@ -9,7 +9,7 @@ from cmm_jax import monitor
 def watched(workdir, steps, **kinds):
   with monitor.Monitor(str(workdir), "vae", 0, steps, **kinds) as watch:
     for step in range(1, steps + 1):
-      watch.step({"loss": jnp.float32(step)})
+      watch.add({"loss": jnp.float32(step)})
     watch.log(steps)
 
 

@@ -9,7 +9,9 @@ import pytest
 from jax.sharding import Mesh
 
 from cmm_jax import checkpoints, monitor, train
+from cmm_jax.data import augment, pipeline
 from cmm_jax.models import registry
+from cmm_jax.models.base import AXIS
 
 
 def toy_networks():
@@ -23,22 +25,22 @@ def toy_loss(networks, batch):
   """(mean over the batch of one * two * x) + frozen * one."""
   one, two = networks["one"]["params"], networks["two"]["params"]
   product = jnp.mean(one * two * batch["x"])
-  loss = product + networks["still"]["params"] * one
-  statistics = {"two": jax.lax.pmean(jnp.mean(batch["x"]), registry.AXIS)}
+  loss = product + networks["frozen"]["params"] * one
+  statistics = {"two": jax.lax.pmean(jnp.mean(batch["x"]), AXIS)}
   return loss, ({"product": product}, statistics)
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 8])
 def test_a_step_descends_the_mean_over_all_devices(num_devices):
-  mesh = Mesh(np.array(jax.devices()[:num_devices]), (registry.AXIS,))
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
   step = train.make_train_step(toy_loss, optax.sgd(0.1), mesh)
   state = train.create_state(toy_networks(), optax.sgd(0.1))
   batch = {"x": jnp.arange(8.0)}  # mean 3.5
 
-  state, terms = step(state, {"still": {"params": jnp.float32(5.0)}}, batch)
+  state, metrics = step(state, {"frozen": {"params": jnp.float32(5.0)}}, batch)
 
   assert state.step == 1
-  # d/d one = two * 3.5 + still = 12;  d/d two = one * 3.5
+  # d/d one = two * 3.5 + frozen = 12;  d/d two = one * 3.5
   np.testing.assert_allclose(
     state.networks["one"]["params"], 1 - 0.1 * 12, rtol=1e-5, atol=1e-6
   )
@@ -47,7 +49,7 @@ def test_a_step_descends_the_mean_over_all_devices(num_devices):
   )
   np.testing.assert_allclose(state.networks["two"]["batch_stats"], 3.5)
   assert set(state.networks) == {"one", "two"}  # what is frozen is not kept
-  assert terms == {
+  assert metrics == {
     "loss": pytest.approx(12.0),
     "product": pytest.approx(7.0),
     "grad_norm_one": pytest.approx(12.0),
@@ -92,32 +94,125 @@ def test_a_batch_that_devices_cannot_share_is_refused():
     train.device_mesh(12)
 
 
+def one_number_split():
+  """Eight clips of two frames, each with its number for landmarks."""
+  numbers = np.arange(8, dtype=np.float32)
+  return {
+    "landmarks": np.broadcast_to(numbers[:, None, None, None], (8, 2, 68, 2)),
+    "action_units": np.zeros((8, 2, 2), np.float32),
+    "label": np.zeros(8, np.int32),
+  }
+
+
+def toy_sampling():
+  return pipeline.Sampling(
+    clips_per_batch=8,
+    frames_per_clip=1,
+    augmentation=augment.Augmentation(),
+    seed=0,
+    image_size=64,
+    with_frames=False,
+  )
+
+
+def numbers_loss(networks, batch):
+  """one * two * mean of the clips' numbers, which is 3.5."""
+  return toy_loss(networks, {"x": batch["first_points"][:, 0, 0]})
+
+
+@pytest.mark.parametrize("num_devices", [1, 8])
+def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(num_devices):
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
+  split, frozen = one_number_split(), {"frozen": {"params": jnp.float32(5.0)}}
+  ends = []
+  for loop, dispatches in ((True, (3, 1)), (False, (1, 1, 1, 1))):
+    steps = train.make_train_steps(
+      numbers_loss, optax.sgd(0.01), mesh, toy_sampling(), loop=loop
+    )
+    state = train.create_state(toy_networks(), optax.sgd(0.01))
+    losses = []
+    for count in dispatches:
+      state, metrics = steps(state, frozen, split, jnp.int32(count))
+      losses.append((float(metrics["loss"]), count))
+      assert metrics["finite_steps"] == count
+    mean = sum(loss * count for loss, count in losses) / 4
+    ends.append((state.step, state.networks["one"]["params"], mean))
+
+  assert ends[0][0] == ends[1][0] == 4
+  np.testing.assert_allclose(ends[0][1:], ends[1][1:], rtol=1e-5)
+
+
+def test_a_dispatch_counts_the_steps_before_the_first_loss_that_is_not_finite():
+  mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
+
+  def loss(networks, batch):  # 10, 8, 6, ..., then nan below 5
+    one = networks["one"]["params"]
+    value = jnp.where(one < 5, jnp.nan, one) + 0 * batch["label"].sum()
+    return value, ({}, {})
+
+  steps = train.make_train_steps(
+    loss, optax.sgd(2.0), mesh, toy_sampling(), loop=True
+  )
+  state = train.create_state(
+    {"one": {"params": jnp.float32(10)}}, optax.sgd(2.0)
+  )
+
+  _, metrics = steps(state, {}, one_number_split(), jnp.int32(7))
+
+  assert metrics["finite_steps"] == 3  # 10, 8 and 6
+  assert np.isnan(metrics["loss"])
+
+
+@pytest.mark.parametrize(
+  ("step", "count"), [(0, 20), (20, 30), (60, 10), (100, 3), (101, 2)]
+)
+def test_a_dispatch_ends_where_something_is_logged_or_saved(step, count):
+  every = ml_collections.ConfigDict(
+    dict(log_every_steps=50, picture_every_steps=70, checkpoint_every_steps=20)
+  )
+  every.checkpoint_every_steps = 1000 if step else 20
+
+  assert train.steps_to_border(step, 103, every) == count
+
+
 @pytest.mark.parametrize(("bad", "logged"), [(3, 4), (4, 4), (1, 4)])
 def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path, bad, logged):
   with monitor.Monitor(tmp_path, "vae", 0, 10) as watch:
     for step in range(1, logged + 1):
       loss = np.float32(np.nan if step >= bad else 1)
-      watch.step({"loss": loss, "other": np.float32(1)})
+      watch.add({"loss": loss, "other": np.float32(1)})
       if step == logged:
         with pytest.raises(FloatingPointError, match=f"nan at step {bad} .*"):
           watch.log(step)
 
 
-def test_scalars_are_averaged_between_two_logs(tmp_path):
-  with monitor.Monitor(tmp_path, "vae", 0, 4) as watch:
-    for step in range(1, 5):
-      watch.step({"loss": np.float32(step)})
-      if step % 2 == 0:
-        watch.log(step)
+def test_a_loss_that_is_not_finite_within_a_dispatch_stops_with_its_step(
+  tmp_path,
+):
+  with monitor.Monitor(tmp_path, "vae", 0, 10) as watch:
+    watch.add({"loss": np.float32(1), "finite_steps": 4}, 4)
+    watch.add({"loss": np.float32(np.nan), "finite_steps": 2}, 5)
+    with pytest.raises(FloatingPointError, match="nan at step 7 "):
+      watch.log(9)
+
+
+def test_scalars_are_averaged_over_the_steps_between_two_logs(tmp_path):
+  with monitor.Monitor(tmp_path, "vae", 0, 6) as watch:
+    for step in range(1, 3):
+      watch.add({"loss": np.float32(step)})
+    watch.log(2)
+    watch.add({"loss": np.float32(1), "finite_steps": 3}, 3)  # three steps
+    watch.add({"loss": np.float32(5), "finite_steps": 1}, 1)
+    watch.log(6)
 
   records = monitor.read_records(tmp_path, "vae")
-  assert [(r["step"], r["loss"]) for r in records] == [(2, 1.5), (4, 3.5)]
+  assert [(r["step"], r["loss"]) for r in records] == [(2, 1.5), (6, 2.0)]
 
 
 def test_lines_after_the_last_checkpoint_are_dropped(tmp_path):
   with monitor.Monitor(tmp_path, "vae", 0, 4) as watch:
     for step in (1, 2, 3):
-      watch.step({"loss": np.float32(step)})
+      watch.add({"loss": np.float32(step)})
       watch.log(step)
   file = tmp_path / "metrics" / "vae.jsonl"
   file.write_text(file.read_text() + '{"step": 4, "lo')  # killed in the line
@@ -132,30 +227,32 @@ def test_lines_after_the_last_checkpoint_are_dropped(tmp_path):
 def test_a_run_whose_loss_is_not_finite_keeps_no_such_state(
   config, clips, monkeypatch
 ):
-  nets = registry.architecture(config, 2)
-  phase = nets.phases(config)[0]
+  model = registry.build(config, 2)
+  phase = model.phases(config)[0]
 
-  def make_bad_step(*args):
-    del args
+  def make_bad_steps(*args, **kwargs):
+    del args, kwargs
 
-    def step(state, frozen, batch):
-      del frozen, batch
+    def steps(state, frozen, split, count):
+      del frozen, split
       loss = np.float32(1.0 if state.step == 0 else np.nan)
-      return state.replace(step=state.step + 1), {"loss": loss}
+      return state.replace(step=state.step + count), {"loss": loss}
 
-    return step
+    return steps
 
-  monkeypatch.setattr(train, "make_train_step", make_bad_step)
+  monkeypatch.setattr(train, "make_train_steps", make_bad_steps)
   with pytest.raises(FloatingPointError, match=r"at step 2 .*learning_rate"):
-    train.run(phase, nets, config, clips)
+    train.run(phase, model, config, clips)
 
-  with checkpoints.Checkpoints(config.workdir, "vae") as kept:
-    assert kept.newest_step() == 1
+  with checkpoints.Checkpoints(config.workdir, "vae") as saved:
+    assert saved.newest_step() == 1
 
 
-def test_a_phase_without_its_forerunner_says_which_is_missing(config, clips):
-  nets = registry.architecture(config, 2)
-  conditional = nets.phases(config)[1]
+def test_a_phase_without_the_phase_before_it_says_which_is_missing(
+  config, clips
+):
+  model = registry.build(config, 2)
+  conditional = model.phases(config)[1]
 
   with pytest.raises(FileNotFoundError, match="train phase 'vae' first"):
-    train.run(conditional, nets, config, clips)
+    train.run(conditional, model, config, clips)

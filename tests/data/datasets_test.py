@@ -9,9 +9,9 @@ import shared_fake_data
 import tensorflow_datasets as tfds
 from jax.sharding import Mesh
 
-from cmm_jax import generate, main, train
-from cmm_jax.data import pipeline
-from cmm_jax.models import registry
+from cmm_jax import inference, main, train
+from cmm_jax.data import clips
+from cmm_jax.models import base
 from configs import disfa as disfa_config
 from configs import nemo as nemo_config
 from configs import smoke
@@ -90,17 +90,19 @@ def test_a_dataset_can_be_trained_on_and_generated_from(
   built, tmp_path, monkeypatch, get_config, labels
 ):
   # Two clips cannot be distributed over eight devices.
-  mesh = Mesh(np.array(jax.devices()[:1]), (registry.AXIS,))
+  mesh = Mesh(np.array(jax.devices()[:1]), (base.AXIS,))
   monkeypatch.setattr(train, "device_mesh", lambda clips_per_batch: mesh)
   config = few_steps(get_config(), built, tmp_path / "run")
 
   main.train_all(config)
-  clips = pipeline.Clips(built, config.data.name, "test")
-  generator = generate.Generator(config.workdir)
-  clip = clips[0]
-  smiles = generator(clip["frames"][:1], clip["landmarks"][:1], [labels[-1]])
+  split = clips.Clips(built, config.data.name, "test")
+  generator = inference.SmileGenerator(config.workdir)
+  clip = split[0]
+  smiles = generator.generate(
+    clip["frames"][:1], clip["landmarks"][:1], [labels[-1]]
+  )
 
-  assert clips.labels == labels
+  assert split.labels == labels
   assert smiles.frames.shape == (1, 4, 32, 64, 64, 3)
   assert np.isfinite(clip["landmarks"]).all()
   assert 0 <= clip["action_units"].min() <= clip["action_units"].max() <= 5
@@ -109,12 +111,12 @@ def test_a_dataset_can_be_trained_on_and_generated_from(
 def test_disfa_and_disfa_plus_are_joined(built):
   name = disfa_config.get_config().data.name
 
-  both = pipeline.Clips(built, name, "train")
-  parts = [pipeline.Clips(built, part, "train") for part in name.split("+")]
+  both = clips.Clips(built, name, "train")
+  parts = [clips.Clips(built, part, "train") for part in name.split("+")]
 
   assert len(both) == sum(map(len, parts))
-  found = [both[i]["clip"] for i in range(len(both))]
-  assert found == [part[i]["clip"] for part in parts for i in range(len(part))]
+  keys = [both[i]["clip"] for i in range(len(both))]
+  assert keys == [part[i]["clip"] for part in parts for i in range(len(part))]
   assert {both.labels[both[i]["label"]] for i in range(len(both))} == {
     "spontaneous",
     "posed",
@@ -123,7 +125,7 @@ def test_disfa_and_disfa_plus_are_joined(built):
 
 def test_datasets_with_different_labels_are_not_joined(built):
   with pytest.raises(ValueError, match=r"same labels.*smile, surprise"):
-    pipeline.Clips(built, "disfa/64x64+video_folder/64x64", "train")
+    clips.Clips(built, "disfa/64x64+video_folder/64x64", "train")
 
 
 def test_every_clip_names_the_source_of_its_action_units(built):

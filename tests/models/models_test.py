@@ -1,4 +1,4 @@
-"""Each phase's loss: what it moves, what it leaves, and on how many devices."""
+"""Each phase's loss: what it trains, what it leaves, on how many devices."""
 
 import dataclasses
 import functools
@@ -14,29 +14,28 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cmm_jax import train
-from cmm_jax.data import pipeline
-from cmm_jax.models import registry
-from cmm_jax.models.base import play
-from cmm_jax.models.mode_bank import variant_settings
+from cmm_jax.data import augment, pipeline
+from cmm_jax.models import cmm_net, mode_bank, registry
+from cmm_jax.models.base import AXIS, gan_losses
 
 NUM_STEPS = 5
 
 
 @functools.cache
-def built(model="cmm_net", dtype="float32"):
-  """A model's networks and phases at miniature sizes; it uses no folders."""
+def built(name="cmm_net", dtype="float32"):
+  """A model and its phases at miniature sizes; it uses no folders."""
   config = miniature.config("nowhere", "nowhere")
   config.model.dtype = dtype
-  nets = registry.architecture(config, len(miniature.LABELS), model)
-  return nets, {phase.folder: phase for phase in nets.phases(config)}
+  model = registry.build(config, len(miniature.LABELS), name)
+  return model, {phase.checkpoint_name: phase for phase in model.phases(config)}
 
 
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
 MODEL_OF = {
-  **dict.fromkeys(registry.NAMES, "cmm_net"),
-  # Between them: nothing of ours, and a push that looks at landmark_images.
+  **dict.fromkeys(cmm_net.PHASES, "cmm_net"),
+  # Between them: nothing of ours, and a push that reads landmark images.
   "modes_as_printed": "cmm_net_as_printed",
-  "modes_push_on_drawings": "cmm_net_push_on_drawings",
+  "modes_push_on_landmark_images": "cmm_net_push_on_landmark_images",
   "cra_net": "cra_net",
   "video_gan_1": "video_gan",
 }
@@ -47,11 +46,11 @@ def phase_named(name, dtype="float32"):
 
 
 @functools.cache
-def first_networks(model, names):
-  nets, _ = built(model)
+def first_networks(model_name, names):
+  model, _ = built(model_name)
   networks = {}
   for i, name in enumerate(names):
-    init = jax.jit(functools.partial(nets.init, name))
+    init = jax.jit(functools.partial(model.init, name))
     networks[name] = jax.device_get(init(jax.random.key(i)))
   return networks
 
@@ -65,17 +64,17 @@ def optimizer():
 @functools.cache
 def compiled(name, num_devices, dtype="float32"):
   """The phase's step, and where its state and its batch have to lie."""
-  mesh = Mesh(np.array(jax.devices()[:num_devices]), (registry.AXIS,))
+  mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
   loss = phase_named(name, dtype).loss
   step = train.make_train_step(loss, optimizer(), mesh)
   everywhere = NamedSharding(mesh, PartitionSpec())
-  return step, everywhere, NamedSharding(mesh, PartitionSpec(registry.AXIS))
+  return step, everywhere, NamedSharding(mesh, PartitionSpec(AXIS))
 
 
 def networks_of(phase):
   learnt, frozen = (
-    first_networks(MODEL_OF[phase.folder], tuple(sorted(names)))
-    for names in (phase.learns, phase.reads)
+    first_networks(MODEL_OF[phase.checkpoint_name], tuple(sorted(names)))
+    for names in (phase.trainable, phase.frozen)
   )
   return learnt, frozen
 
@@ -95,27 +94,29 @@ def taken(name, num_devices, batch, num_steps, dtype="float32"):
   return jax.device_get(state), history
 
 
-def drawn_batch(clips, clips_per_batch, frames_per_clip):
-  return next(
-    pipeline.batches(
-      clips,
-      clips_per_batch=clips_per_batch,
-      frames_per_clip=frames_per_clip,
-      augmentation=pipeline.Augmentation(mirror=True, stretch=0.04, colour=0.1),
-      seed=0,
-    )
+def sampled_batch(clips, clips_per_batch, frames_per_clip):
+  sampling = pipeline.Sampling(
+    clips_per_batch=clips_per_batch,
+    frames_per_clip=frames_per_clip,
+    augmentation=augment.Augmentation(mirror=True, stretch=0.04, color=0.1),
+    seed=0,
+    image_size=miniature.SIZE,
+  )
+  sample = functools.partial(pipeline.sample, sampling=sampling)
+  return jax.device_get(
+    jax.jit(sample)(pipeline.to_arrays(clips), jnp.int32(0))
   )
 
 
 @pytest.fixture(scope="module")
 def batch(clips):
-  return drawn_batch(clips, 8, 2)
+  return sampled_batch(clips, 8, 2)
 
 
 @pytest.fixture(scope="module")
 def runs(clips, batch):
   """What `taken` gives for a phase on one device; each is run once."""
-  whole = drawn_batch(clips, 4, miniature.NUM_FRAMES)
+  whole = sampled_batch(clips, 4, miniature.NUM_FRAMES)
 
   def run(name):
     suits = whole if MODEL_OF[name] == "video_gan" else batch
@@ -147,9 +148,9 @@ def test_the_loss_falls_on_one_repeated_batch(run):
 def test_every_weight_of_what_is_learnt_moves(run):
   phase, before, state, _ = run
 
-  assert state.networks.keys() == phase.learns.keys()
+  assert state.networks.keys() == phase.trainable.keys()
   assert state.step == NUM_STEPS
-  for name in phase.learns:
+  for name in phase.trainable:
     old = leaves(before[name]["params"])
     new = leaves(state.networks[name]["params"])
     still = [path for path in old if np.array_equal(old[path], new[path])]
@@ -200,17 +201,16 @@ def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
 
 @pytest.mark.parametrize("model", registry.MODELS)
 def test_what_a_phase_needs_was_trained_before_it(model):
-  nets, _ = built(model)
   trained = {}
-  before = [built(name)[1].items() for name in registry.named(model)]
+  before = [built(name)[1].items() for name in registry.parse_names(model)]
   for name, phase in itertools.chain.from_iterable(before):
-    for network, earlier in (*phase.learns.items(), *phase.reads.items()):
+    for network, earlier in (*phase.trainable.items(), *phase.frozen.items()):
       if earlier is not None:
         assert network in trained[earlier], f"{name} takes {network}"
-    assert not phase.learns.keys() & phase.reads.keys()
-    trained[name] = set(phase.learns)
-  for folder, networks in nets.used().items():
-    assert trained[folder] >= set(networks)
+    assert not phase.trainable.keys() & phase.frozen.keys()
+    trained[name] = set(phase.trainable)
+  for phase, networks in built(model)[0].inference_networks().items():
+    assert trained[phase] >= set(networks)
 
 
 def test_a_model_that_does_not_exist_is_named_with_those_that_do():
@@ -219,18 +219,18 @@ def test_a_model_that_does_not_exist_is_named_with_those_that_do():
   with pytest.raises(
     ValueError, match=r"no model 'gan'; choose one of cmm_net, .*video_gan"
   ):
-    registry.architecture(config, 2, "gan")
+    registry.build(config, 2, "gan")
 
 
 def test_the_order_is_the_papers():
   _, by_name = built()
 
-  assert tuple(by_name) == registry.NAMES
-  # Section 3.5; the readers are ours, to measure.
+  assert tuple(by_name) == cmm_net.PHASES
+  # Section 3.5; the regressors are ours, to measure.
   order = [name for name in by_name if name != "regressors"]
   assert order == ["vae", "conditional", "modes", "translator"]
-  assert by_name["conditional"].learns == {"vae": "vae", "conditional": None}
-  assert by_name["modes"].learns == {
+  assert by_name["conditional"].trainable == {"vae": "vae", "conditional": None}
+  assert by_name["modes"].trainable == {
     "vae": "conditional",
     "conditional": "conditional",
     "modes": None,
@@ -238,7 +238,7 @@ def test_the_order_is_the_papers():
   }
 
 
-@pytest.mark.parametrize("setting", ["push_reads", "reconstruction"])
+@pytest.mark.parametrize("setting", ["push_input", "reconstruction"])
 def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
   config = miniature.config("nowhere", "nowhere")
   config.modes[setting] = "both"
@@ -246,73 +246,66 @@ def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
   with pytest.raises(
     ValueError, match=f"config.modes.{setting} is 'both'; choose one of '"
   ):
-    registry.architecture(config, 2).phases(config)
+    registry.build(config, 2).phases(config)
 
 
-def test_several_models_are_named_by_commas_and_a_form_comes_after_its_base():
-  assert registry.named("cra_net, video_gan") == ["cra_net", "video_gan"]
-  assert registry.named("cmm_net_push_0,cra_net") == [
+def test_a_list_of_models_puts_a_variant_after_its_base():
+  assert registry.parse_names("cra_net, video_gan") == ["cra_net", "video_gan"]
+  assert registry.parse_names("cmm_net_push_0,cra_net") == [
     *("cmm_net", "cmm_net_push_0", "cra_net")
   ]
-  every = registry.named("mode_loss_variants")
-  assert every == ["cmm_net", *(f"cmm_net_{form}" for form in registry.FORMS)]
+  every = registry.parse_names("mode_loss_variants")
+  variants = [f"cmm_net_{variant}" for variant in mode_bank.VARIANTS]
+  assert every == ["cmm_net", *variants]
   with pytest.raises(
     ValueError, match=r"'gan'; choose .*cra_net.*mode_loss_variants"
   ):
-    registry.named("cmm_net,gan")
+    registry.parse_names("cmm_net,gan")
 
 
-def test_another_form_shares_all_but_the_modes():
+def test_a_variant_shares_all_phases_but_the_modes():
   _, by_name = built("cmm_net_best_of_modes")
 
   assert list(by_name) == ["modes_best_of_modes"]
-  assert by_name["modes_best_of_modes"].learns == built()[1]["modes"].learns
+  assert (
+    by_name["modes_best_of_modes"].trainable == built()[1]["modes"].trainable
+  )
 
 
-def test_forms_differ_from_the_printed_or_from_ours_by_one_lever_each():
+def test_variants_change_one_setting_each():
   config = miniature.config("nowhere", "nowhere")
-  ours = variant_settings(config)
-  printed = dataclasses.replace(ours, **registry.AS_PRINTED)
+  base = {"paper": mode_bank.PAPER, "config": mode_bank.mode_settings(config)}
 
-  forms = {name: variant_settings(config, name) for name in registry.FORMS}
-
-  def changed(form, start):
-    one, other = dataclasses.asdict(form), dataclasses.asdict(start)
-    return {name for name in one if one[name] != other[name]}
-
-  assert forms["as_printed"] == printed
-  for name, lever in {
-    "shared_start": "shared_start",
-    "push_on_change": "push_reads",
-    "push_on_drawings": "push_reads",
-    "best_of_modes": "reconstruction",
-    "as_printed_push_10": "push",
-  }.items():
-    assert changed(forms[name], printed) == {lever}, name
-  for name in ("push_0", "push_10", "push_100"):
-    assert changed(forms[name], ours) == {"push"}, name
-  assert changed(forms["drawings_too"], ours) == {"push_reads"}
-  assert len(set(forms.values())) == len(forms)
+  settings = {}
+  for name, variant in mode_bank.VARIANTS.items():
+    settings[name] = mode_bank.mode_settings(config, name)
+    one, other = (
+      dataclasses.asdict(s) for s in (settings[name], base[variant.base])
+    )
+    changed = {field for field in one if one[field] != other[field]}
+    assert len(changed) == (name != "as_printed"), name
+    assert changed == variant.changes.keys(), name
+  assert len({*settings.values(), base["config"]}) == len(settings) + 1
 
 
 def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
   config = miniature.config("nowhere", "nowhere")
-  nets = registry.architecture(config, 5)
+  model = registry.build(config, 5)
 
   shapes = jax.eval_shape(
-    functools.partial(nets.init, "conditional"), jax.random.key(0)
+    functools.partial(model.init, "conditional"), jax.random.key(0)
   )
 
   kernel = shapes["params"]["frame"]["OptimizedLSTMCell_0"]["ii"]["kernel"]
   assert kernel.shape == (config.model.embedding_dim + 5, config.model.lstm_dim)
-  assert dataclasses.replace(nets, num_labels=2).modes == nets.modes
+  assert dataclasses.replace(model, num_labels=2).modes == model.modes
 
 
 # -------------------------------------------------------------------- baselines
 
 
-class _Judge(nn.Module):
-  """One weight, and a count of what it has judged."""
+class _Discriminator(nn.Module):
+  """One weight, and a count of the examples that it has seen."""
 
   @nn.compact
   def __call__(self, x, train):
@@ -323,12 +316,13 @@ class _Judge(nn.Module):
 
 def test_each_player_descends_its_own_loss_alone():
   real, fake = jnp.array([[3.0]]), jnp.array([[0.5]])
-  variables = _Judge().init(jax.random.key(0), real, False)
+  variables = _Discriminator().init(jax.random.key(0), real, False)
 
   def total(params, fake):
-    judge = {**variables, "params": params}
-    terms, statistics = play(_Judge(), judge, (real,), (fake,))
-    return terms["adversarial"] + terms["discriminator"], statistics
+    metrics, statistics = gan_losses(
+      _Discriminator(), {**variables, "params": params}, (real,), (fake,)
+    )
+    return metrics["adversarial"] + metrics["discriminator"], statistics
 
   (weight, face), statistics = jax.grad(total, (0, 1), has_aux=True)(
     variables["params"], fake
@@ -337,7 +331,7 @@ def test_each_player_descends_its_own_loss_alone():
   def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
-  # The judge: d/dw [softplus(-w r) + softplus(w f)], and nothing of the other's
+  # The discriminator: d/dw [softplus(-w r) + softplus(w f)], and nothing of G's
   wanted = -3 * sigmoid(-6) + 0.5 * sigmoid(1)
   np.testing.assert_allclose(weight["weight"], wanted, rtol=1e-5)
   # The generator: d/df softplus(-w f)
@@ -350,7 +344,7 @@ def test_a_video_gan_is_trained_for_each_label_on_its_clips(clips):
 
   assert [p.label for p in by_name.values()] == [0, 1]
   for number, gan in enumerate(by_name.values()):
-    seen = train._seen_by(gan, clips)
+    seen = train.clips_of_label(clips, gan.label)
     assert len(seen) == len(clips) / 2
     assert {clip["label"] for clip in seen} == {number}
 
@@ -362,11 +356,11 @@ def test_a_video_gan_that_would_not_see_whole_clips_is_refused():
   with pytest.raises(
     ValueError, match=r"frames_per_clip is 8.* set it to .*32"
   ):
-    registry.architecture(config, 2, "video_gan").phases(config)
+    registry.build(config, 2, "video_gan").phases(config)
 
 
 def test_each_face_gets_the_clip_of_its_labels_own_generator():
-  nets, _ = built("video_gan")
+  model, _ = built("video_gan")
   first = first_networks("video_gan", ("generator",))
   variables = first["generator"]
   turned = variables | {
@@ -374,19 +368,54 @@ def test_each_face_gets_the_clip_of_its_labels_own_generator():
   }
   trained = {"video_gan_0": first, "video_gan_1": {"generator": turned}}
   faces = np.stack([miniature.clip(s, 0, 0)["frames"][0] for s in (0, 1)])
-  generate = jax.jit(nets.generate)
+  generate = jax.jit(model.generate)
 
-  drawn, clips = generate(
+  images, clips = generate(
     trained, {"first_frame": faces, "label": np.array([0, 0])}
   )
   _, mixed = generate(
     trained, {"first_frame": faces, "label": np.array([0, 1])}
   )
 
-  assert drawn is None and clips.shape == (2, 1, 32, 64, 64, 3)
+  assert images is None and clips.shape == (2, 1, 32, 64, 64, 3)
   assert jnp.abs(clips).max() <= 1
   np.testing.assert_array_equal(mixed[0], clips[0])
   assert jnp.abs(mixed[1] - clips[1]).max() > 0.01
+
+
+@pytest.mark.parametrize("output", ["image", "residual"])
+def test_other_forms_of_the_translator_train_too(batch, output):
+  config = miniature.config("nowhere", "nowhere")
+  config.model.translator_output = output
+  model = registry.build(config, len(miniature.LABELS))
+  (phase,) = (p for p in model.phases(config) if p.name == "translator")
+  names = ("discriminator", "translator", "vae")
+  networks = {
+    name: jax.jit(functools.partial(model.init, name))(jax.random.key(i))
+    for i, name in enumerate(names)
+  }
+  mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
+  step = train.make_train_step(phase.loss, optimizer(), mesh)
+  state = train.create_state(
+    {name: networks[name] for name in phase.trainable}, optimizer()
+  )
+
+  losses = []
+  for _ in range(3):
+    state, metrics = step(state, {"vae": networks["vae"]}, batch)
+    losses.append(float(metrics["loss"]))
+
+  assert losses[-1] < losses[0]
+
+
+def test_a_form_of_the_translator_that_does_not_exist_is_named():
+  config = miniature.config("nowhere", "nowhere")
+  config.model.translator_output = "flow"
+
+  with pytest.raises(
+    ValueError, match=r"translator_output is 'flow'; choose one of 'image', "
+  ):
+    registry.build(config, 2)
 
 
 @pytest.mark.parametrize("name", ["vae", "modes", "translator"])
@@ -418,7 +447,7 @@ def test_losses_in_bfloat16_agree_and_weights_stay_in_float32(name, batch):
       for after in (state, wanted_state)
     )
     cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
-    # Untrained, a BatchNorm blows up what differs between near-equal embeddings.
+    # An untrained BatchNorm amplifies differences of nearly equal embeddings.
     assert cosine > 0.5, network
 
 
