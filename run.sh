@@ -15,6 +15,7 @@ workdir=runs/quick
 python=.venv/bin/python
 log=.venv/install.log
 step=""
+unset PYTHONDONTWRITEBYTECODE # lest every import compile again: see install
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' run.sh; }
 
@@ -94,8 +95,8 @@ make_venv() {
   return 1
 }
 
-# Installs $1 packages, named by the other arguments. Python compiles what it
-# imports, so --no-compile saves compiling the rest.
+# Installs $1 packages, named by the other arguments. --no-compile: the first
+# import compiles what is used, a small part.
 install() {
   local total=$1
   shift
