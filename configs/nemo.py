@@ -126,7 +126,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.phases.video_gan = phase(
     epochs=200,
     clips_per_batch=32,
-    frames_per_clip=32,  # all: whole clips are judged
+    frames_per_clip=32,  # all: D takes whole clips
     learning_rate=2e-4,
     beta1=0.5,
   )

@@ -17,6 +17,6 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.video_gan_width = 2
   for phase in config.phases.values():
     phase.update(epochs=0.001, clips_per_batch=8, frames_per_clip=2)
-  # Whole clips are judged.
+  # Video-GAN's discriminator takes whole clips.
   config.phases.video_gan.frames_per_clip = config.data.num_frames
   return config

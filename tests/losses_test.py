@@ -179,7 +179,11 @@ def test_the_players_losses_are_logs_of_what_the_discriminator_believes(logit):
   belief = 1 / (1 + np.exp(-logit))  # D([z0, w])
 
   generator = losses.generator_adversarial(logits)
-  judge = losses.discriminator_adversarial(jnp.zeros_like(logits), logits)
+  discriminator = losses.discriminator_adversarial(
+    jnp.zeros_like(logits), logits
+  )
 
   np.testing.assert_allclose(generator, -np.log(belief), rtol=1e-5)
-  np.testing.assert_allclose(judge, LOG2 - np.log(1 - belief), rtol=1e-5)
+  np.testing.assert_allclose(
+    discriminator, LOG2 - np.log(1 - belief), rtol=1e-5
+  )

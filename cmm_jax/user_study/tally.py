@@ -2,7 +2,7 @@
 
 Only participants who have answered every question count. The others may have
 withdrawn (the first page says that stopping is how to), and without them every
-pair has been judged by the same people.
+pair has been answered by the same people.
 """
 
 import collections
