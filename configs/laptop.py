@@ -1,6 +1,6 @@
 r"""The embedded dataset whole, narrow networks: an evening on two CPU cores.
 
-tfds build tfds_builders/virtual_smiles --config full --data_dir data
+python -m tfds_builders.virtual_smiles --config=full --data_dir=data
 python -m cmm_jax.main --config=configs/laptop.py
 """
 

@@ -1,6 +1,6 @@
 r"""The same networks, narrower and trained for minutes on two CPU cores.
 
-tfds build tfds_builders/virtual_smiles --config quick --data_dir data
+python -m tfds_builders.virtual_smiles --config=quick --data_dir=data
 python -m cmm_jax.main --config=configs/quick.py
 """
 

@@ -1,6 +1,6 @@
 r"""CMM-Net at the paper's sizes on the embedded dataset.
 
-tfds build tfds_builders/virtual_smiles --config full --data_dir data
+python -m tfds_builders.virtual_smiles --config=full --data_dir=data
 python -m cmm_jax.main --config=configs/virtual_smiles.py
 """
 

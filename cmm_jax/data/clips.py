@@ -101,8 +101,17 @@ def _open_builder(data_dir, name):
       folder = folder / versions[-1]
     return tfds.builder_from_directory(folder)
   except (OSError, IndexError, ValueError) as error:
-    config = f" --config {parts[1]}" if len(parts) > 1 else ""
     raise FileNotFoundError(
       f"The dataset {name!r} is not in {data_dir!r}; build it with\n"
-      f"  tfds build tfds_builders/{parts[0]}{config} --data_dir {data_dir}"
+      f"  {_build_command(data_dir, *parts)}"
     ) from error
+
+
+def _build_command(data_dir, dataset, config="", *_):
+  if dataset == "virtual_smiles":  # needs no TensorFlow
+    return (
+      f"python -m tfds_builders.virtual_smiles --config={config or 'quick'} "
+      f"--data_dir={data_dir}"
+    )
+  config = f" --config {config}" if config else ""
+  return f"tfds build tfds_builders/{dataset}{config} --data_dir {data_dir}"

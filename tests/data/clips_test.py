@@ -21,6 +21,15 @@ def test_a_missing_dataset_names_the_command_that_builds_it(data_dir, name):
   assert repr(name) in str(e.value) and f"--data_dir {data_dir}" in str(e.value)
 
 
+def test_a_missing_rendered_dataset_names_the_command_without_tensorflow(
+  data_dir,
+):
+  command = f"python -m tfds_builders.virtual_smiles --config=full --data_dir={data_dir}"
+
+  with pytest.raises(FileNotFoundError, match=command):
+    Clips(data_dir, "virtual_smiles/full", "train")
+
+
 def test_a_dataset_may_be_named_with_its_version(data_dir, clips):
   found = Clips(data_dir, "miniature/1.0.0", "train")
 
