@@ -1,104 +1,139 @@
-r"""Ours and PyTorch on the same works, side by side.
+r"""Times the JAX implementation beside PyTorch, on a CPU or on a GPU.
 
   pip install -e .[benchmarks]
   python -m benchmarks.compare_torch --json=speed.jsonl
-  python -m benchmarks.compare_torch --work=vae-64 --work=generate-1 --rounds=5
+  python -m benchmarks.compare_torch --case=vae-64 --case=generate-1 --rounds=5
+  python -m benchmarks.compare_torch --device=gpu --dtype=bfloat16
   python -m benchmarks.compare_torch --scale --plots=curves
 
-Each work is done by ours, as `train.py` and `generate.py` do it, and by
-PyTorch in three variants, all in processes of their own with the same weights,
-as many threads and the same settings of the allocator. They take turns A B B A.
-A time is the median of the rounds; the ratio is the median of the rounds' own
-ratios, PyTorch's best variant to ours: above 1, ours is faster. Beside them
-both libraries multiply two large matrices; the faster product is the peak.
-Memory is the most that was resident of a process, libraries and compilation
-included.
+Every implementation runs a case in a process of its own, with the same weights,
+in turns A B B A: JAX as `train.py` runs it, PyTorch eagerly, with channels-last
+memory, and compiled. A time is the median over the rounds; the ratio is the
+median of the rounds' ratios of PyTorch's best variant to JAX, so above 1 JAX is
+faster. The peak is that of large matrix products, by the faster of the two
+libraries, in the same rounds and the same dtype.
 
-`--scale` needs no PyTorch: it measures how ours grows with one size at a time.
+float32 is TF32 in the products of a GPU, in both libraries. With bfloat16 the
+convolutional networks compute in it; parameters, LSTMs and losses stay float32.
+
+--scale needs no PyTorch: it measures how the time of JAX grows with one size.
 """
 
 import contextlib
+import dataclasses
 import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 from absl import app, flags, logging
 
-from benchmarks import flops, interleave, scaling, works
-from benchmarks.interleave import OURS, THEIRS, Worker, WorkerError
-from benchmarks.works import Work
+from benchmarks import cases, flops, interleave, scaling
+from benchmarks.cases import Case
+from benchmarks.interleave import JAX, TORCH, Worker, WorkerError
 
-_WORKS = flags.DEFINE_multi_enum(
-  "work", None, list(works.WORKS), "What to do; all, where none is named."
+_CASES = flags.DEFINE_multi_enum(
+  "case", None, list(cases.CASES), "Case to time; by default all of them."
 )
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Of each work.", lower_bound=1)
-_JSON = flags.DEFINE_string("json", None, "The file for a line of each work.")
-_SCALE = flags.DEFINE_bool("scale", False, "Measure how ours grows instead.")
+_ROUNDS = flags.DEFINE_integer(
+  "rounds", 7, "Rounds of each case.", lower_bound=1
+)
+_DEVICE = flags.DEFINE_enum(
+  "device", "auto", ["auto", "cpu", "gpu"], "auto: a GPU if there is one."
+)
+_DTYPE = flags.DEFINE_enum(
+  "dtype", "float32", ["float32", "bfloat16"], "Of the convolutional networks."
+)
+_JSON = flags.DEFINE_string(
+  "json", None, "File to write the results to, one line per case."
+)
+_SCALE = flags.DEFINE_bool("scale", False, "Measure how JAX scales instead.")
 _PLOTS = flags.DEFINE_string(
-  "plots", "curves", "The folder for a plot of each curve."
+  "plots", "curves", "Folder to write the plots of --scale to."
 )
 
 VARIANTS = ("eager", "channels_last", "compiled")
 
-# As `backend.prepare` sets it for ours: large buffers are kept.
-_ALLOCATOR = {
-  "MALLOC_MMAP_MAX_": "0",
-  "MALLOC_TRIM_THRESHOLD_": str(2**62),
-  "MALLOC_ARENA_MAX": "1",
-}
+# Dispatched together on a GPU, as in training: one step takes milliseconds.
+_GPU_REPEATS = 20
+
 _HEADER = (
-  *("work", "GFLOP", "ours, s", *(f"{name}, s" for name in VARIANTS)),
-  *("ratio", "GFLOP/s", "of the peak", "ours, MB", "PyTorch, MB"),
+  *("case", "GFLOP", "JAX, s", *(f"{name}, s" for name in VARIANTS)),
+  *("ratio", "GFLOP/s", "of the peak", "JAX, MB", "PyTorch, MB"),
 )
 
 
 def main(argv: Sequence[str]) -> None:
-  """Measures, and prints each work's row when it is done."""
+  """Prints a table row for each case as soon as it is measured."""
   if len(argv) > 1:
-    raise app.UsageError(f"Unknown argument {argv[1]!r}; works are --work=…")
-  logging.set_verbosity(logging.ERROR)  # JAX tells which backends it lacks
+    raise app.UsageError(f"Unknown argument {argv[1]!r}; cases are --case=…")
+  logging.set_verbosity(logging.ERROR)  # JAX lists the backends it lacks
+  jax.config.update("jax_platforms", "cpu")  # leaves the GPU to the workers
   if _SCALE.value:
     scaling.measure_all(_ROUNDS.value, _PLOTS.value, _JSON.value)
     return
   if importlib.util.find_spec("torch") is None:
     sys.exit(
       "error: PyTorch is not installed; pip install -e .[benchmarks], or "
-      "measure ours alone with --scale."
+      "measure JAX alone with --scale."
     )
+  device = _DEVICE.value
+  if device == "auto":
+    device = "gpu" if shutil.which("nvidia-smi") else "cpu"
   try:
-    compare_all(_WORKS.value or list(works.WORKS), _ROUNDS.value, _JSON.value)
+    compare_all(
+      _CASES.value or list(cases.CASES),
+      _ROUNDS.value,
+      device,
+      _DTYPE.value,
+      _JSON.value,
+    )
   except WorkerError as error:
-    sys.exit(f"error: the matrices cannot be multiplied: {error}")
+    sys.exit(f"error: the peak of the {device} cannot be measured: {error}")
 
 
 def compare_all(
-  names: Sequence[str], rounds: int, json_file: str | None
+  names: Sequence[str],
+  rounds: int,
+  device: str,
+  dtype: str,
+  json_file: str | None,
 ) -> None:
-  """Prints a row, and writes a line, for each work; what failed comes last.
+  """Prints a row and writes a line for each case; prints failures last.
 
   Raises:
-    WorkerError: there is no peak to compare with.
+    WorkerError: the peak cannot be measured.
   """
   threads = len(os.sched_getaffinity(0))
-  print(f"{threads} threads, {rounds} rounds\n")
+  place = "the GPU" if device == "gpu" else f"{threads} CPU threads"
+  print(f"{place}, {dtype}, {rounds} rounds\n")
   print(_row(_HEADER), _row(["---"] * len(_HEADER)), sep="\n", flush=True)
   failures = []
   with contextlib.ExitStack() as stack:
     if json_file:
       file = stack.enter_context(pathlib.Path(json_file).open("w"))
-    products = {
-      module: stack.enter_context(Worker(module, works.PRODUCT, environment))
-      for module, environment in ((OURS, {}), (THEIRS, _ALLOCATOR))
+    matmuls = {
+      module: stack.enter_context(
+        Worker(
+          module,
+          cases.matmul(device, dtype),
+          environment(module, device),
+          device=device,
+        )
+      )
+      for module in (JAX, TORCH)
     }
     for name in names:
+      case = dataclasses.replace(cases.CASES[name], dtype=dtype)
       try:
-        line, failed = compare(works.WORKS[name], products, rounds)
+        line, failed = compare(case, matmuls, rounds, device)
       except WorkerError as error:
         failures.append(f"{name}: {error}")
         continue
@@ -110,79 +145,110 @@ def compare_all(
     print("", *failures, sep="\n")
 
 
+def environment(module: str, device: str) -> dict[str, str]:
+  """The environment variables of a worker."""
+  if device == "gpu":
+    return {
+      "JAX_PLATFORMS": "cuda,cpu",
+      "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # workers share the GPU
+    }
+  variables = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+  if module == TORCH:
+    # Keeps large buffers, as `runtime.configure` does for JAX.
+    variables |= {
+      "MALLOC_MMAP_MAX_": "0",
+      "MALLOC_TRIM_THRESHOLD_": str(2**62),
+      "MALLOC_ARENA_MAX": "1",
+    }
+  return variables
+
+
 def compare(
-  work: Work, products: Mapping[str, Worker], rounds: int
+  case: Case, matmuls: Mapping[str, Worker], rounds: int, device: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-  """Times a work.
+  """Times a case.
 
   Args:
-    work: what to do.
-    products: those who multiply matrices, which gives the peak.
-    rounds: how often each does its work.
+    case: to time.
+    matmuls: workers that multiply matrices, which gives the peak.
+    rounds: runs of each worker.
+    device: "cpu" or "gpu".
 
   Returns:
-    What `summarise` gives, and why a variant of PyTorch's has no time.
+    The result of `summarize`, and an error message for each variant of PyTorch
+    that failed.
 
   Raises:
-    WorkerError: ours cannot do the work, or somebody fails after the first
-      round.
+    WorkerError: JAX failed, or a worker failed after its first run.
   """
+  repeats = _GPU_REPEATS if device == "gpu" else 1
+  settings = {"repeats": repeats, "device": device}
   workers, failed = {}, {}
   with contextlib.ExitStack() as stack:
     folder = stack.enter_context(tempfile.TemporaryDirectory())
-    exchange = os.path.join(folder, "weights.npz")
-    workers["ours"] = stack.enter_context(Worker(OURS, work, exchange=exchange))
+    settings["weights_file"] = os.path.join(folder, "weights.npz")
+    workers["jax"] = stack.enter_context(
+      Worker(JAX, case, environment(JAX, device), **settings)
+    )
     for variant in VARIANTS:
       try:
         workers[variant] = stack.enter_context(
-          Worker(THEIRS, work, _ALLOCATOR, exchange=exchange, variant=variant)
+          Worker(
+            TORCH,
+            case,
+            environment(TORCH, device),
+            variant=variant,
+            **settings,
+          )
         )
       except WorkerError as error:
         failed[variant] = str(error)
-    runs = {name: worker.run for name, worker in (workers | products).items()}
+    runs = {name: worker.run for name, worker in (workers | matmuls).items()}
     seconds = interleave.measure(runs, rounds)
-    peaks = {name: worker.peak_mb for name, worker in workers.items()}
-  product = min(statistics.median(seconds.pop(name)) for name in products)
-  peak = flops.of(works.PRODUCT) / product
-  return summarise(work.name, seconds, flops.of(work), peak, peaks), failed
+    peaks_mb = {name: worker.peak_mb for name, worker in workers.items()}
+  matmul = min(statistics.median(seconds.pop(name)) for name in matmuls)
+  peak = flops.count_case(cases.matmul(device)) / matmul
+  operations = flops.count_case(case)
+  line = summarize(case.name, seconds, operations, peak, peaks_mb)
+  return line | {"device": device, "dtype": case.dtype}, failed
 
 
-def summarise(
+def summarize(
   name: str,
   seconds: Mapping[str, Sequence[float]],
   operations: float,
   peak: float,
   peaks_mb: Mapping[str, float],
 ) -> dict[str, Any]:
-  """What is said of a work, as in the JSON file; None is not known.
+  """The results of a case as in the JSON file; None is unknown.
 
   Args:
-    name: the work's.
-    seconds: each round's, of "ours" and of those of VARIANTS that worked.
-    operations: that the work needs.
-    peak: operations a second of the machine.
-    peaks_mb: each worker's memory.
+    name: the case's.
+    seconds: of each round, of "jax" and of the VARIANTS that did not fail.
+    operations: of the case.
+    peak: operations per second of the device.
+    peaks_mb: peak memory of each worker.
   """
   times = {who: statistics.median(found) for who, found in seconds.items()}
-  ours = times.pop("ours")
+  jax_s = times.pop("jax")
   best = min(times, key=times.get, default=None)
   ratio = None
   if best is not None:
-    ratio = interleave.pairwise_ratio(seconds[best], seconds["ours"])
+    ratio = interleave.pairwise_ratio(seconds[best], seconds["jax"])
   return {
-    "work": name,
-    "ours_s": ours,
+    "case": name,
+    "jax_s": jax_s,
     "torch_best_s": times.get(best),
     "torch_best": best,
     "ratio": ratio,
-    "share_of_peak": operations / ours / peak,
-    "ours_peak_mb": peaks_mb["ours"],
+    "share_of_peak": operations / jax_s / peak,
+    "jax_peak_mb": peaks_mb["jax"],
     "torch_peak_mb": peaks_mb.get(best),
     "torch_s": times,
     "gflop": operations / 1e9,
-    "gflops": operations / ours / 1e9,
+    "gflops": operations / jax_s / 1e9,
     "peak_gflops": peak / 1e9,
-    "rounds": len(seconds["ours"]),
+    "rounds": len(seconds["jax"]),
   }
 
 
@@ -191,14 +257,14 @@ def cells(line: Mapping[str, Any]) -> list[str]:
   best = line["torch_best"]
   times = [line["torch_s"].get(variant) for variant in VARIANTS]
   return [
-    line["work"],
+    line["case"],
     f"{line['gflop']:.0f}",
-    f"{line['ours_s']:.2f}",
-    *("—" if time is None else f"{time:.2f}" for time in times),
+    f"{line['jax_s']:.3g}",
+    *("—" if time is None else f"{time:.3g}" for time in times),
     "—" if best is None else f"{line['ratio']:.2f} ({best})",
     f"{line['gflops']:.0f} of {line['peak_gflops']:.0f}",
     f"{100 * line['share_of_peak']:.0f} %",
-    f"{line['ours_peak_mb']:.0f}",
+    f"{line['jax_peak_mb']:.0f}",
     "—" if best is None else f"{line['torch_peak_mb']:.0f}",
   ]
 

@@ -1,13 +1,13 @@
-"""How many operations a work needs, counted from its networks' layers.
+"""Counts the operations of a case from the layers of its networks.
 
-A multiplication and its addition are two. Counted are the products within
-layers, without those with the zeros around a picture, which is a few per cent
-less than counting whole kernels; not counted are the landmark_image of landmarks,
-BatchNorm, activations, losses and Adam.
+A multiplication and its addition are two operations. Counted are the products
+inside layers without those with padding, a few percent less than whole kernels.
+Not counted are drawing landmark images, warping, BatchNorm, activations, losses
+and Adam.
 
-A training step goes through a layer three times: forward, and backward once to
-its inputs and once to its weights; a layer that reads data needs no gradient of
-its inputs.
+A training step passes a layer three times: forward, and backward once to its
+inputs and once to its weights. A layer that reads data has no gradient of its
+inputs.
 """
 
 import dataclasses
@@ -17,59 +17,59 @@ import math
 import flax.linen as nn
 import jax
 
-from benchmarks import our_works, works
-from benchmarks.works import Work
+from benchmarks import cases, jax_cases
+from benchmarks.cases import Case
 from cmm_jax.networks import layers, lstm
 
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-  """What one pass of one example through a network needs.
+  """The operations of one example's forward pass through a network.
 
   Attributes:
-    layers: each layer's operations by its name, in order.
+    layers: operations by layer, in the order of the layers.
   """
 
   layers: dict[str, float]
 
   @property
   def forward(self) -> float:
-    """All layers', once."""
+    """Of the forward pass."""
     return sum(self.layers.values())
 
   @property
   def trained(self) -> float:
-    """Forward and back, of a network whose inputs get gradients, too."""
+    """Of forward and backward pass, gradients of the inputs included."""
     return 3 * self.forward
 
   @property
   def trained_on_data(self) -> float:
-    """Forward and back, of one whose first layer reads data."""
+    """Of forward and backward pass where the first layer reads data."""
     return 3 * self.forward - next(iter(self.layers.values()))
 
   def without(self, layer: str) -> "Pass":
-    """The same, but for a layer that nobody reads."""
+    """The pass without a layer whose output is not used."""
     return Pass({n: count for n, count in self.layers.items() if n != layer})
 
 
-def of(work: Work) -> float:
-  """Of doing the work once."""
+def count_case(case: Case) -> float:
+  """Operations of one run of a case."""
   return {
-    "product": _product,
+    "matmul": _matmul,
     "vae": _vae,
     "conditional": _conditional,
     "modes": _modes,
     "translator": _translator,
     "video_gan": _video_gan,
     "generate": _generate,
-  }[work.kind](work)
+  }[case.kind](case)
 
 
 @functools.cache
 def count(
   module: nn.Module, *shapes: tuple[int, ...], method: str = "__call__"
 ) -> Pass:
-  """Counts in a network while inputs of these shapes are traced through it."""
+  """Counts the operations of a network for inputs of these shapes."""
   counted, depth = {}, 0
 
   def count_layer(run, args, kwargs, context):
@@ -77,90 +77,91 @@ def count(
     rule = _RULES.get(type(context.module))
     if rule is None or depth or context.method_name != "__call__":
       return run(*args, **kwargs)
-    depth += 1  # what a layer is made of is its own
-    made = run(*args, **kwargs)
+    depth += 1  # a layer's own submodules are not counted again
+    output = run(*args, **kwargs)
     depth -= 1
     counted["/".join(context.module.path)] = rule(
-      context.module, args[0].shape, made.shape
+      context.module, args[0].shape, output.shape
     )
-    return made
+    return output
 
   def run_all(*inputs):
     with nn.intercept_methods(count_layer):
-      return module.init_with_output(jax.random.key(0), *inputs, method=method)
+      module.init_with_output(jax.random.key(0), *inputs, method=method)
 
   jax.eval_shape(run_all, *(jax.ShapeDtypeStruct(s, float) for s in shapes))
   return Pass(counted)
 
 
-# ------------------------------------------------------------------- the works
+# ------------------------------------------------------------------- the cases
 
 
-def _product(work):
-  return 2.0 * work.clips * works.PRODUCT_SIZE**3
+def _matmul(case):
+  return 2.0 * case.clips * case.frames**3
 
 
-def _vae(work):
-  encoder, decoder = _halves(work)
-  images = work.clips * work.frames
+def _vae(case):
+  encoder, decoder = _encoder_and_decoder(case)
+  images = case.clips * case.frames
   return images * (encoder.trained_on_data + decoder.trained)
 
 
-def _conditional(work):
-  encoder, decoder = _halves(work)
-  sequences = encoder.without("encoder/log_variance/dense").trained_on_data
-  sequences += _network(work, "conditional").trained
-  decoded = work.frames * decoder.trained
-  return _vae(work) + work.clips * (sequences + decoded)
+def _conditional(case):
+  encoder, decoder = _encoder_and_decoder(case)
+  sequences = _without_variance(encoder).trained_on_data
+  sequences += _network(case, "conditional").trained
+  decoded = case.frames * decoder.trained
+  return _vae(case) + case.clips * (sequences + decoded)
 
 
-def _modes(work):
-  _, decoder = _halves(work)
-  num_modes = work.config().model.num_modes
-  sequences = _network(work, "modes").trained
-  sequences += _network(work, "mode_discriminator").trained
-  decoded = num_modes * work.frames * decoder.trained
-  return _conditional(work) + work.clips * (sequences + decoded)
+def _modes(case):
+  _, decoder = _encoder_and_decoder(case)
+  num_modes = case.config().model.num_modes
+  sequences = _network(case, "modes").trained
+  sequences += _network(case, "mode_discriminator").trained
+  decoded = num_modes * case.frames * decoder.trained
+  return _conditional(case) + case.clips * (sequences + decoded)
 
 
-def _translator(work):
-  encoder, decoder = _halves(work)
-  drawn = encoder.without("encoder/log_variance/dense").forward
-  drawn += decoder.forward
-  played = _play(work, "translator", "discriminator")
-  return work.clips * work.frames * (drawn + played)
+def _translator(case):
+  encoder, decoder = _encoder_and_decoder(case)
+  reconstruction = _without_variance(encoder).forward + decoder.forward
+  adversarial = _gan_losses(case, "translator")
+  return case.clips * case.frames * (reconstruction + adversarial)
 
 
-def _video_gan(work):
-  return work.clips * _play(work, "generator", "discriminator")
+def _video_gan(case):
+  return case.clips * _gan_losses(case, "generator")
 
 
-def _play(work, player, judge):
-  """Of `phases.phase.play`, and the generator's pass, for one example."""
-  player, judge = _network(work, player), _network(work, judge)
-  felt = 2 * judge.forward  # forward, and back to its inputs
-  return player.trained_on_data + 2 * judge.trained_on_data + felt
+def _gan_losses(case, generator):
+  """Of the generator's pass and `models.base.gan_losses`, for one example."""
+  generator = _network(case, generator)
+  discriminator = _network(case, "discriminator")
+  frozen = 2 * discriminator.forward  # forward, and backward to its inputs
+  trained = 2 * discriminator.trained_on_data  # on a real example and a fake
+  return generator.trained_on_data + trained + frozen
 
 
-def _generate(work):
-  config = work.config()
-  encoder, decoder = _halves(work)
-  embeddings = encoder.without("encoder/log_variance/dense").forward
-  embeddings += _network(work, "conditional").forward
-  embeddings += _network(work, "modes").forward
+def _generate(case):
+  config = case.config()
+  encoder, decoder = _encoder_and_decoder(case)
+  embeddings = _without_variance(encoder).forward
+  embeddings += _network(case, "conditional").forward
+  embeddings += _network(case, "modes").forward
   frames = (config.model.num_modes + 1) * config.data.num_frames
-  shown = decoder.forward + _network(work, "translator").forward
-  return work.clips * (embeddings + frames * shown)
+  per_frame = decoder.forward + _network(case, "translator").forward
+  return case.clips * (embeddings + frames * per_frame)
 
 
 # ---------------------------------------------------------------- the networks
 
 
-def _network(work, name):
-  """One example's pass through a network, or one clip's."""
-  module, inputs = our_works.architecture(work).networks()[name]
+def _network(case, name):
+  """The pass of one example, or one clip, through a network."""
+  module, inputs = jax_cases.build_model(case).networks()[name]
   shapes = [x.shape for x in inputs]
-  config = work.config()
+  config = case.config()
   embedding_dim, num_modes = config.model.embedding_dim, config.model.num_modes
   if name == "modes":
     shapes = [(1, config.data.num_frames, embedding_dim)]
@@ -169,25 +170,29 @@ def _network(work, name):
   return count(module, *shapes)
 
 
-def _halves(work):
-  """One image's passes through the VAE's encoder and decoder."""
-  module, (image,) = our_works.architecture(work).networks()["vae"]
-  code = (1, work.config().model.embedding_dim)
+def _encoder_and_decoder(case):
+  """The passes of one image through the VAE's two halves."""
+  module, (image,) = jax_cases.build_model(case).networks()["vae"]
+  embedding = (1, case.config().model.embedding_dim)
   encoder = count(module, image.shape, method="encode")
-  return encoder, count(module, code, method="decode")
+  return encoder, count(module, embedding, method="decode")
+
+
+def _without_variance(encoder):
+  return encoder.without("encoder/log_variance/dense")
 
 
 # ------------------------------------------------------------------ the layers
 
 
 def _convolution(large, small, size, stride):
-  """Of [b *extent channels] from or to a smaller map, padded by 1."""
-  products = math.prod(_pairs(extent, size, stride) for extent in large[1:-1])
+  """Between [b *extent channels] and a smaller map, with padding 1."""
+  products = math.prod(_taps(extent, size, stride) for extent in large[1:-1])
   return 2.0 * large[0] * products * large[-1] * small[-1]
 
 
-def _pairs(extent, size, stride):
-  """How often a weight meets a pixel, along one axis."""
+def _taps(extent, size, stride):
+  """How many times a tap of the kernel meets a pixel, along one axis."""
   starts = range(-1, extent + 2 - size, stride)
   return sum(
     0 <= start + tap < extent for start in starts for tap in range(size)
@@ -199,15 +204,15 @@ def _dense(inputs, outputs):
 
 
 def _lstm(frames, inputs, hidden_dim, outputs):
-  """An LSTM and the dense layer over it, for some frames."""
+  """An LSTM and the dense layer over it, for a number of frames."""
   gates = 4 * hidden_dim * (inputs + hidden_dim)
   return 2.0 * frames * (gates + hidden_dim * outputs)
 
 
 def _conditional_lstm(module, inputs, outputs):
   clips, frames, embedding_dim = outputs
-  read = embedding_dim + works.NUM_LABELS
-  return _lstm(clips * frames, read, module.hidden_dim, embedding_dim)
+  lstm_inputs = embedding_dim + cases.NUM_LABELS
+  return _lstm(clips * frames, lstm_inputs, module.hidden_dim, embedding_dim)
 
 
 def _mode_bank(module, inputs, outputs):
@@ -217,7 +222,8 @@ def _mode_bank(module, inputs, outputs):
   )
 
 
-# By the class of a layer: from it and its inputs' and outputs' shapes.
+# By a layer's class: operations from the layer and the shapes of its inputs and
+# outputs.
 _RULES = {
   **dict.fromkeys(
     (layers.Downsample, layers.DownsampleVideo),

@@ -1,4 +1,4 @@
-"""Fair timing: a process for each competitor, who take turns A B B A."""
+"""Fair timing: one process per implementation, run in turns A B B A."""
 
 import dataclasses
 import json
@@ -13,17 +13,17 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.works import Work
+from benchmarks.cases import Case
 
-# The programs that a worker can be.
-OURS, THEIRS = "benchmarks.our_works", "benchmarks.torch_works"
+# The programs that a worker can run.
+JAX, TORCH = "benchmarks.jax_cases", "benchmarks.torch_cases"
 
 _WARM_UPS = 2  # the first compiles, the second fills the allocator
 
 
 def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
-  """Who runs in which order: forwards and backwards by turns, so that what
-  speeds the machine up or slows it down meets all alike."""
+  """The order within each round: alternately forwards and backwards, so that
+  a drift of the machine's speed affects all alike."""
   forwards = list(names)
   return [forwards[:: -1 if i % 2 else 1] for i in range(rounds)]
 
@@ -31,12 +31,11 @@ def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
 def measure(
   runs: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, list[float]]:
-  """Each round's seconds of every competitor.
+  """Runs everything in turns; returns each one's seconds by round.
 
   Args:
-    runs: by the competitor's name, what does its work once and gives the
-      seconds that this took.
-    rounds: how often each runs.
+    runs: by name, a function that runs once and returns its seconds.
+    rounds: number of times that each runs.
   """
   seconds: dict[str, list[float]] = {name: [] for name in runs}
   for order in turns(list(runs), rounds):
@@ -45,41 +44,49 @@ def measure(
   return seconds
 
 
-def pairwise_ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
-  """How many times as long theirs takes: the median of the rounds' ratios."""
-  return statistics.median(a / b for a, b in zip(theirs, ours, strict=True))
+def pairwise_ratio(
+  numerators: Sequence[float], denominators: Sequence[float]
+) -> float:
+  """The median of the ratios within each round."""
+  pairs = zip(numerators, denominators, strict=True)
+  return statistics.median(a / b for a, b in pairs)
 
 
 class WorkerError(RuntimeError):
-  """A worker could not do its work."""
+  """A worker could not build or run its case."""
 
 
 class Worker:
-  """A process of its own that does one work again and again.
+  """A process that runs one case again and again.
 
   Attributes:
-    peak_mb: the most of its memory that has been resident so far.
+    peak_mb: its peak memory so far: on the device if that is an accelerator,
+      else resident memory, libraries and compilation included.
   """
 
   def __init__(
     self,
     module: str,
-    work: Work,
+    case: Case,
     environment: Mapping[str, str] | None = None,
+    *,
+    repeats: int = 1,
     **arguments: Any,
   ):
-    """Starts the process, builds the work and warms it up.
+    """Starts the process, builds the case and warms it up.
 
     Args:
       module: the program, which calls `serve`.
-      work: what to do.
-      environment: variables that it gets beside this process'.
-      **arguments: of the function that `serve` is given, beside the work.
+      case: to run.
+      environment: variables to set beside those of this process.
+      repeats: runs to dispatch, and to wait for together, in one timing.
+      **arguments: to pass to the function that `serve` is given.
 
     Raises:
-      WorkerError: the work cannot be built or done.
+      WorkerError: the case could not be built or run.
     """
     self.peak_mb = 0.0
+    self._repeats = repeats
     self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
     self._process = subprocess.Popen(
       [sys.executable, "-m", module],
@@ -90,7 +97,7 @@ class Worker:
       text=True,
     )
     try:
-      self._ask({"work": dataclasses.asdict(work), "arguments": arguments})
+      self._ask({"case": dataclasses.asdict(case), "arguments": arguments})
       for _ in range(_WARM_UPS):
         self.run()
     except WorkerError:
@@ -98,10 +105,14 @@ class Worker:
       raise
 
   def run(self) -> float:
-    """Does the work once; gives its seconds."""
-    answer = self._ask("run")
+    """Runs the case; returns the seconds of one run.
+
+    Raises:
+      WorkerError: the run failed.
+    """
+    answer = self._ask({"repeats": self._repeats})
     self.peak_mb = answer["peak_mb"]
-    return answer["seconds"]
+    return answer["seconds"] / self._repeats
 
   def close(self) -> None:
     """Ends the process."""
@@ -124,19 +135,24 @@ class Worker:
     if not line:
       code = self._process.wait()
       self._log.seek(0)
-      said = self._log.read().strip().splitlines() or [""]
-      raise WorkerError(f"its process ended with {code}: {said[-1]}")
+      last_lines = self._log.read().strip().splitlines() or [""]
+      raise WorkerError(f"its process ended with {code}: {last_lines[-1]}")
     answer = json.loads(line)
     if "error" in answer:
       raise WorkerError(answer["error"])
     return answer
 
 
-def serve(build: Callable[..., Callable[[], Any]]) -> None:
+def serve(
+  build: Callable[..., Callable[[int], Any]],
+  device_peak_mb: Callable[[], float | None] = lambda: None,
+) -> None:
   """Answers a `Worker` until it closes; the main function of its process.
 
   Args:
-    build: gives, for a work, what does it once and waits for its end.
+    build: `build(case, **arguments)` returns `run(repeats)`, which runs the
+      case and returns when all its results are ready.
+    device_peak_mb: returns the accelerator's peak memory, or None on a CPU.
   """
   answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
   os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print
@@ -145,23 +161,24 @@ def serve(build: Callable[..., Callable[[], Any]]) -> None:
     question = json.loads(line)
     try:
       if run is None:
-        run = build(Work(**question["work"]), **question["arguments"])
+        run = build(Case(**question["case"]), **question["arguments"])
         answer = {}
       else:
         start = time.perf_counter()
-        run()
+        run(question["repeats"])
         seconds = time.perf_counter() - start
-        answer = {"seconds": seconds, "peak_mb": _peak_resident_mb()}
-    except Exception as error:  # told to whoever asked
+        peak_mb = device_peak_mb() or _peak_resident_mb()
+        answer = {"seconds": seconds, "peak_mb": peak_mb}
+    except Exception as error:  # reported to the worker's owner
       traceback.print_exc()
-      said = (str(error).strip().splitlines() or [""])[0]
-      answer = {"error": f"{type(error).__name__}: {said}"}
+      first_line = (str(error).strip().splitlines() or [""])[0]
+      answer = {"error": f"{type(error).__name__}: {first_line}"}
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
 
 
 def _peak_resident_mb() -> float:
-  """This process' alone: getrusage would count what started it, too."""
+  """Of this process alone: getrusage would count its parent's, too."""
   status = pathlib.Path("/proc/self/status").read_text()
   (line,) = (s for s in status.splitlines() if s.startswith("VmHWM"))
   return int(line.split()[1]) * 1024 / 1e6

@@ -1,11 +1,12 @@
-"""Whether steps wait for the host, from the profiles of a training.
+"""Reads from a training's profiles whether its steps wait for the host.
 
   python -m cmm_jax.main --config=configs/quick.py --config.train.profile=True
   python -m benchmarks.read_profile runs/quick
 
-Of the traced steps of each phase: the share of the time in which a program of
-XLA's ran, and the longest pause between two. A batch that was not ready, or a
-host that looked at a result before it sent the next step, would be a pause.
+For the traced steps of each phase: the share of the time in which an XLA
+program runs, and the longest pause between two programs. A batch that is not
+ready, or a host that reads a result before it dispatches the next step, causes
+a pause.
 """
 
 import pathlib
@@ -16,36 +17,35 @@ import jax
 from absl import app
 
 _ON_CPU = "ThunkExecutor::Execute (wait for completion)"
-_ON_DEVICE = "XLA Modules"  # the line of an accelerator that has the programs
+_ON_DEVICE = "XLA Modules"  # the accelerator's line of programs
 
 Interval = tuple[float, float]
 
 
 def main(argv: Sequence[str]) -> None:
-  """Prints a row for each phase that was traced."""
+  """Prints a row for each traced phase."""
   if len(argv) != 2:
-    raise app.UsageError("Name the training's folder, such as runs/quick.")
+    raise app.UsageError("Name one run's folder, such as runs/quick.")
   folder = pathlib.Path(argv[1]) / "profile"
   files = {}
   for file in sorted(folder.glob("*/plugins/profile/*/*.xplane.pb")):
     files[file.relative_to(folder).parts[0]] = file  # the newest of each phase
   if not files:
     sys.exit(
-      f"error: no profile in {folder}; train there with "
-      "--config.train.profile=True."
+      f"error: no profile in {folder}; train with --config.train.profile=True."
     )
-  print("| phase | traced, s | a program runs | longest pause, ms |")
+  print("| phase | traced, s | program runs | longest pause, ms |")
   print("|---|---|---|---|")
   for phase, file in files.items():
     try:
       whole, running, pause = summary(programs(file))
     except ValueError as error:
-      sys.exit(f"error: {file}: {error}; was it traced by this JAX?")
+      sys.exit(f"error: {file}: {error}; was it traced by this version of JAX?")
     print(f"| {phase} | {whole:.2f} | {running:.1%} | {1e3 * pause:.1f} |")
 
 
 def programs(file: pathlib.Path) -> list[Interval]:
-  """When programs ran, in seconds, in the trace of a CPU or an accelerator."""
+  """The intervals in which programs ran, in seconds, on any device."""
   data = jax.profiler.ProfileData.from_file(str(file))
   found = {True: [], False: []}
   for plane in data.planes:
@@ -59,15 +59,18 @@ def programs(file: pathlib.Path) -> list[Interval]:
 
 
 def summary(intervals: Iterable[Interval]) -> tuple[float, float, float]:
-  """Seconds from the first start to the last end, the share of them in which
-  an interval runs, and the seconds of the longest pause.
+  """Summarizes the intervals.
+
+  Returns:
+    Seconds from the first start to the last end, the share of them that
+    intervals cover, and the seconds of the longest pause.
 
   Raises:
     ValueError: there are no intervals.
   """
   intervals = sorted(intervals)
   if not intervals:
-    raise ValueError("the trace holds no program of XLA's")
+    raise ValueError("the trace holds no XLA program")
   start, end = intervals[0]
   first, paused, longest = start, 0.0, 0.0
   for start, stop in intervals[1:]:

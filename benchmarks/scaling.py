@@ -1,4 +1,4 @@
-"""How the time of our works grows with one size, the others kept."""
+"""Measures how the time of a case grows with one size."""
 
 import contextlib
 import dataclasses
@@ -11,33 +11,33 @@ from typing import Any
 import numpy as np
 
 from benchmarks import flops, interleave
-from benchmarks.interleave import OURS, Worker
-from benchmarks.works import Work
+from benchmarks.cases import Case
+from benchmarks.interleave import JAX, Worker
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-  """A work at several sizes.
+  """A case at several sizes.
 
   Attributes:
-    name: of the file of its plot.
-    title: what is done.
+    name: of its plot's file.
+    title: what is timed.
     axis: what the size is.
-    sizes: to measure.
-    work: of a size.
+    sizes: the sizes to measure.
+    case: the case at a size.
   """
 
   name: str
   title: str
   axis: str
   sizes: Sequence[int]
-  work: Callable[[int], Work]
+  case: Callable[[int], Case]
 
 
-def _of(kind, clips, frames, *places):
-  """A work whose settings at some places are the size."""
-  return lambda size: Work(
-    str(size), kind, clips, frames, dict.fromkeys(places, size)
+def _with_settings(kind, clips, frames, *names):
+  """Cases in which some settings of the config are the size."""
+  return lambda size: Case(
+    str(size), kind, clips, frames, sizes=dict.fromkeys(names, size)
   )
 
 
@@ -49,29 +49,29 @@ CURVES = (
     "a training step of the VAE",
     "images in the batch",
     (16, 32, 64, 128, 256),
-    lambda images: Work(str(images), "vae", images, 1),
+    lambda images: Case(str(images), "vae", images, 1),
   ),
   Curve(
     "modes_trained",
     "a training step with the modes, one sequence",
     "K, the number of modes",
     (1, 3, 9, 27),
-    _of("modes", 1, 32, "model.num_modes"),
+    _with_settings("modes", 1, 32, "model.num_modes"),
   ),
   Curve(
     "modes_generated",
     "K + 1 videos of a photo",
     "K, the number of modes",
     (1, 3, 9, 27),
-    _of("generate", 1, 32, "model.num_modes"),
+    _with_settings("generate", 1, 32, "model.num_modes"),
   ),
   Curve(
     "frames",
     "a training step with the conditional LSTM, two sequences",
     "T, the number of frames",
     (32, 64, 128),
-    lambda frames: Work(
-      str(frames), "conditional", 2, frames, {"data.num_frames": frames}
+    lambda frames: Case(
+      str(frames), "conditional", 2, frames, sizes={"data.num_frames": frames}
     ),
   ),
   Curve(
@@ -79,30 +79,30 @@ CURVES = (
     "a training step of translator and discriminator, 16 images",
     "channels of the first layer",
     (16, 32, 64, 128),
-    _of("translator", 16, 1, *_WIDTHS),
+    _with_settings("translator", 16, 1, *_WIDTHS),
   ),
   Curve(
     "image_size",
     "a training step of the VAE, 32 images",
     "height and width in pixels",
     (64, 128),
-    _of("vae", 32, 1, "data.image_size"),
+    _with_settings("vae", 32, 1, "data.image_size"),
   ),
 )
 
 
 def measure_all(rounds: int, folder: str, json_file: str | None) -> None:
-  """Measures every curve; prints a table and writes plots and JSON lines."""
+  """Measures every curve; prints a table, writes plots and JSON lines."""
   pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-  print("| what | with | seconds | exponent | of the operations |")
+  print("| timed | size | seconds | exponent | of the operations |")
   print("|---|---|---|---|---|", flush=True)
   lines = []
   for curve in CURVES:
     line = measure(curve, rounds)
     plot(curve, line, pathlib.Path(folder) / f"{curve.name}.png")
-    shown = ", ".join(f"{size}: {s:.3g}" for size, s in line["seconds"].items())
+    times = ", ".join(f"{size}: {s:.3g}" for size, s in line["seconds"].items())
     print(
-      f"| {curve.title} | {curve.axis} | {shown} | {line['exponent']:.2f} | "
+      f"| {curve.title} | {curve.axis} | {times} | {line['exponent']:.2f} | "
       f"{line['exponent_of_operations']:.2f} |",
       flush=True,
     )
@@ -112,21 +112,23 @@ def measure_all(rounds: int, folder: str, json_file: str | None) -> None:
 
 
 def measure(curve: Curve, rounds: int) -> dict[str, Any]:
-  """Times a curve's works, who take turns as competitors do.
+  """Times the cases of a curve in turns.
 
   Returns:
     Seconds and GFLOP by size, and the exponents of both.
   """
   with contextlib.ExitStack() as stack:
     workers = {
-      size: stack.enter_context(Worker(OURS, curve.work(size)))
+      size: stack.enter_context(Worker(JAX, curve.case(size)))
       for size in curve.sizes
     }
     runs = {size: worker.run for size, worker in workers.items()}
     found = interleave.measure(runs, rounds)
     peaks = {size: worker.peak_mb for size, worker in workers.items()}
   seconds = {size: statistics.median(times) for size, times in found.items()}
-  gflop = {size: flops.of(curve.work(size)) / 1e9 for size in curve.sizes}
+  gflop = {
+    size: flops.count_case(curve.case(size)) / 1e9 for size in curve.sizes
+  }
   return {
     "curve": curve.name,
     "seconds": seconds,
@@ -138,13 +140,15 @@ def measure(curve: Curve, rounds: int) -> dict[str, Any]:
 
 
 def exponent(values: Mapping[int, float]) -> float:
-  """The power of the size that values grow with: the slope of the straight line
-  through their logarithms that has the least squares."""
+  """The power of the size that values grow with.
+
+  The slope of the least-squares line through their logarithms.
+  """
   return float(_line(values)[0])
 
 
 def plot(curve: Curve, line: Mapping[str, Any], file: pathlib.Path) -> None:
-  """Draws the times and the fitted line, both axes logarithmic."""
+  """Plots the times and the fitted line on logarithmic axes."""
   from matplotlib import pyplot
 
   sizes, seconds = list(line["seconds"]), list(line["seconds"].values())

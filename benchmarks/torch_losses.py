@@ -1,11 +1,12 @@
 """The phases' losses in PyTorch, term for term as in `cmm_jax/models`.
 
-They are those of the settings in configs/nemo.py: the modes have a shared
-start, the push reads their change, and the best of them are reconstructed.
+They follow the settings of configs/nemo.py: modes with a shared start, the push
+on their displacement, and reconstruction by the best of the modes.
 """
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import ml_collections
@@ -13,180 +14,197 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks import works
+from benchmarks import cases
 
-# With channels last: of images and of clips, by their number of axes.
-LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+# Channels last, by the number of axes: of images and of videos.
+MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
-_SINKHORN_ROUNDS = 20
+_SINKHORN_ITERATIONS = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Losses:
-  """A method for each phase: from what is drawn by chance to the loss.
+  """The loss of each phase, as a method that takes random numbers.
 
   Attributes:
-    nets: by the names of ours.
-    batch: as ours, frames [b f c h w] and [b c h w].
-    pieces: between which points lines are drawn.
+    networks: by their names in JAX.
+    batch: as in JAX, but frames are [b f c h w] and [b c h w].
+    edges: of landmark images, as pairs of points [2 n].
     config: the run's settings.
-    channels_last: how images lie in memory.
+    channels_last: the memory format of images.
   """
 
-  nets: Mapping[str, nn.Module]
+  networks: Mapping[str, nn.Module]
   batch: Mapping[str, Tensor]
-  pieces: Mapping[str, Tensor]
+  edges: Mapping[str, Tensor]
   config: ml_collections.ConfigDict
   channels_last: bool
 
-  def vae(self, chance: Mapping[str, Tensor]) -> Tensor:
-    """Phase 1's."""
-    return self._vae_terms(self._drawn(), chance["noise"])[0]
+  def vae(self, random: Mapping[str, Tensor]) -> Tensor:
+    """Phase 1."""
+    return self._vae_loss(self._landmark_images(), random["noise"])[0]
 
-  def conditional(self, chance: Mapping[str, Tensor]) -> Tensor:
-    """Phase 2's."""
-    images = self._drawn()
-    loss, posterior = self._vae_terms(images, chance["noise"])
+  def conditional(self, random: Mapping[str, Tensor]) -> Tensor:
+    """Phase 2."""
+    images = self._landmark_images()
+    loss, posterior = self._vae_loss(images, random["noise"])
     _, embeddings = self.roll_out()
-    cost, gap = self._sequence_costs(embeddings, images, posterior)
-    return loss + cost.mean() + self.config.loss.embeddings * gap.mean()
+    bce, distance = self._sequence_losses(embeddings, images, posterior)
+    return loss + bce.mean() + self.config.loss.embeddings * distance.mean()
 
-  def modes(self, chance: Mapping[str, Tensor]) -> Tensor:
-    """Phase 3's."""
-    weight, images = self.config.loss, self._drawn()
-    loss, posterior = self._vae_terms(images, chance["noise"])
+  def modes(self, random: Mapping[str, Tensor]) -> Tensor:
+    """Phase 3."""
+    loss_config, images = self.config.loss, self._landmark_images()
+    loss, posterior = self._vae_loss(images, random["noise"])
     first, embeddings = self.roll_out()
-    modes = self.nets["modes"](embeddings)  # [m b t d]
+    modes = self.networks["modes"](embeddings)  # [m b t d]
 
-    bce, gap = self._sequence_costs(embeddings, images, posterior)
+    bce, distance = self._sequence_losses(embeddings, images, posterior)
     pull = (modes.mean(0) - embeddings.detach()).square().sum(-1).mean()
-    change = modes.mean(2) - first
-    shares = self.nets["mode_discriminator"](change).log_softmax(-1)
-    push = -shares.diagonal(dim1=0, dim2=2).mean()
-    loss = loss + bce.mean() + weight.embeddings * gap.mean()
-    loss = loss + weight.pull * pull + weight.push * push
+    displacement = modes.mean(2) - first
+    logits = self.networks["mode_discriminator"](displacement)
+    push = -logits.log_softmax(-1).diagonal(dim1=0, dim2=2).mean()
+    loss = loss + bce.mean() + loss_config.embeddings * distance.mean()
+    loss = loss + loss_config.pull * pull + loss_config.push * push
 
-    bces, gaps = self._sequence_costs(modes, images, posterior)
-    costs = bces + weight.embeddings * gaps  # [m b]
-    best = sinkhorn_assignment(costs.detach(), weight.assignment_temperature)
-    return loss + (best * costs).sum(0).mean()
+    bces, distances = self._sequence_losses(modes, images, posterior)
+    costs = bces + loss_config.embeddings * distances  # [m b]
+    assignment = sinkhorn_assignment(
+      costs.detach(), loss_config.assignment_temperature
+    )
+    return loss + (assignment * costs).sum(0).mean()
 
-  def translator(self, chance: Mapping[str, Tensor]) -> Tensor:
-    """Phase 4's; see `_play`."""
-    faces = signed(self.batch["frames"])
-    neutral = signed(self.batch["first_frame"])[:, None].expand_as(faces)
-    faces, neutral = self._laid(faces.flatten(0, 1), neutral.flatten(0, 1))
-    drawn = self._mixed_drawings(chance["chosen"])
-    fakes = self.nets["translator"](neutral, drawn)
-    played = self._play((neutral, faces), (neutral, fakes))
-    return self.config.loss.l1 * F.l1_loss(fakes, faces) + played
+  def translator(self, random: Mapping[str, Tensor]) -> Tensor:
+    """Phase 4; see `_gan_losses`."""
+    faces = to_signed_range(self.batch["frames"])
+    neutral = to_signed_range(self.batch["first_frame"])[:, None].expand_as(
+      faces
+    )
+    faces, neutral = self._to_memory_format(
+      faces.flatten(0, 1), neutral.flatten(0, 1)
+    )
+    drawn = self._mixed_landmark_images(random["chosen"])
+    fakes = self.networks["translator"](neutral, drawn)
+    adversarial = self._gan_losses((neutral, faces), (neutral, fakes))
+    return self.config.loss.l1 * F.l1_loss(fakes, faces) + adversarial
 
-  def video_gan(self, chance: Mapping[str, Tensor]) -> Tensor:
-    """Video-GAN's; see `_play`."""
-    del chance
-    (first,) = self._laid(signed(self.batch["first_frame"]))
-    clips = signed(self.batch["frames"]).transpose(1, 2)
-    (clips,) = self._laid(clips)
-    fakes = self.nets["generator"](first)
+  def video_gan(self, random: Mapping[str, Tensor]) -> Tensor:
+    """Video-GAN; see `_gan_losses`."""
+    del random
+    (first,) = self._to_memory_format(
+      to_signed_range(self.batch["first_frame"])
+    )
+    clips = to_signed_range(self.batch["frames"]).transpose(1, 2)
+    (clips,) = self._to_memory_format(clips)
+    fakes = self.networks["generator"](first)
     l1 = F.l1_loss(fakes[:, :, 0], first)
-    return self.config.loss.video_gan_l1 * l1 + self._play((clips,), (fakes,))
+    return self.config.loss.video_gan_l1 * l1 + self._gan_losses(
+      (clips,), (fakes,)
+    )
 
-  def draw_chance(self) -> dict[str, Tensor]:
+  def draw_random(self) -> dict[str, Tensor]:
     """New random numbers for a step."""
-    shown = self.batch["times"].shape
-    share = self.config.loss.decoded_share
+    times, config = self.batch["times"], self.config
+    size = times.numel(), config.model.embedding_dim
+    uniform = torch.rand(times.shape, device=times.device)
     return {
-      "noise": torch.randn(shown.numel(), self.config.model.embedding_dim),
-      "chosen": torch.rand(shown) < share,
+      "noise": torch.randn(size, device=times.device),
+      "chosen": uniform < config.loss.decoded_share,
     }
 
   def roll_out(self) -> tuple[Tensor, Tensor]:
-    """h_0 and h_1 ... h_T."""
+    """Returns h_0 [b d] and h_1 ... h_T [b t d]."""
     first = self.draw(self.batch["first_points"])
-    code = self.nets["vae"].encode_mean(first)
-    label = F.one_hot(self.batch["label"].long(), works.NUM_LABELS).float()
-    return code, self.nets["conditional"](code, label)
+    embedding = self.networks["vae"].encode_mean(first)
+    label = F.one_hot(self.batch["label"].long(), cases.NUM_LABELS).float()
+    return embedding, self.networks["conditional"](embedding, label)
 
   def draw(self, points: Tensor) -> Tensor:
-    """`landmarks.draw`: [n 68 2] to [n 1 h w]."""
-    size = self.config.data.image_size
-    places, light = [], []
-    for name, dots in (
-      ("long", max(2, size // 4)),
-      ("short", max(2, size // 8)),
+    """`landmarks.draw`: points [n 68 2] to landmark images [n 1 h w]."""
+    size, device = self.config.data.image_size, points.device
+    samples, brightness = [], []
+    for name, num_samples in (
+      ("jaw", max(2, size // 4)),
+      ("other", max(2, size // 8)),
     ):
-      starts, ends = self.pieces[name]
-      share = (torch.arange(dots) + 0.5) / dots
-      start, way = points[:, starts, None], points[:, ends, None]
-      way = way - start
-      places.append((start + share[:, None] * way).flatten(1, 2))
-      length = way.norm(dim=-1) / dots
-      light.append(length.expand(-1, -1, dots).flatten(1))
-    places, light = torch.cat(places, 1), torch.cat(light, 1)
-    gaps = (places[..., None] - torch.arange(size)).abs()
-    tents = (1 - gaps).clamp(min=0)
-    rows = (tents[:, :, 1] * light[..., None]).transpose(1, 2)
-    (images,) = self._laid((rows @ tents[:, :, 0]).clamp(max=1)[:, None])
-    return images
+      starts, ends = self.edges[name]
+      fraction = (torch.arange(num_samples, device=device) + 0.5) / num_samples
+      start, edge = points[:, starts, None], points[:, ends, None]
+      edge = edge - start
+      samples.append((start + fraction[:, None] * edge).flatten(1, 2))
+      length = edge.norm(dim=-1) / num_samples
+      brightness.append(length.expand(-1, -1, num_samples).flatten(1))
+    samples, brightness = torch.cat(samples, 1), torch.cat(brightness, 1)
+    distances = (samples[..., None] - torch.arange(size, device=device)).abs()
+    weights = (1 - distances).clamp(min=0)
+    rows = (weights[:, :, 1] * brightness[..., None]).transpose(1, 2)
+    images = (rows @ weights[:, :, 0]).clamp(max=1)[:, None]
+    return self._to_memory_format(images)[0]
 
-  def _laid(self, *images):
-    """Images or clips as they are to lie in memory."""
+  def _to_memory_format(self, *images):
+    """Images or videos in the memory format of the case."""
     if not self.channels_last:
       return [x.contiguous() for x in images]
-    return [x.contiguous(memory_format=LAYOUTS[x.ndim]) for x in images]
+    return [x.contiguous(memory_format=MEMORY_FORMATS[x.ndim]) for x in images]
 
-  def _drawn(self):
+  def _landmark_images(self):
     return self.draw(self.batch["points"].flatten(0, 1))
 
-  def _vae_terms(self, images, noise):
-    """The VAE's loss and the posterior of each frame [b f d]."""
-    mean, log_variance = self.nets["vae"].encode(images)
+  def _vae_loss(self, images, noise):
+    """The VAE's loss, and the posterior of each frame [b f d]."""
+    mean, log_variance = self.networks["vae"].encode(images)
     embeddings = mean + (0.5 * log_variance).exp() * noise
-    cost = bce_per_image(self.nets["vae"].decode(embeddings), images).mean()
+    logits = self.networks["vae"].decode(embeddings)
+    bce = bce_per_image(logits, images).mean()
     terms = mean.square() + log_variance.exp() - log_variance - 1
     kl = 0.5 * terms.sum(-1).mean()
-    shown = self.batch["times"].shape
-    posterior = mean.unflatten(0, shown), log_variance.unflatten(0, shown)
-    return cost + self.config.loss.kl * kl, posterior
+    lead = self.batch["times"].shape
+    posterior = mean.unflatten(0, lead), log_variance.unflatten(0, lead)
+    return bce + self.config.loss.kl * kl, posterior
 
-  def _sequence_costs(self, embeddings, images, posterior):
-    """Of embeddings [... b t d]: each [... b]."""
+  def _sequence_losses(self, embeddings, images, posterior):
+    """BCE and distance [... b] of sequences of embeddings [... b t d]."""
     times = self.batch["times"].long()[..., None]
     times = times.expand(*embeddings.shape[:-2], -1, embeddings.shape[-1])
     embeddings = embeddings.gather(-2, times)
-    decoded = self.nets["vae"].decode(embeddings.flatten(0, -2))
-    decoded = decoded.unflatten(0, embeddings.shape[:-1])
-    targets = images.unflatten(0, embeddings.shape[-3:-1]).expand_as(decoded)
-    cost = bce_per_image(decoded, targets).mean(-1)
+    logits = self.networks["vae"].decode(embeddings.flatten(0, -2))
+    logits = logits.unflatten(0, embeddings.shape[:-1])
+    targets = images.unflatten(0, embeddings.shape[-3:-1]).expand_as(logits)
+    bce = bce_per_image(logits, targets).mean(-1)
     mean, log_variance = (x.detach() for x in posterior)
-    gaps = (embeddings - mean).square() * (-log_variance).exp()
-    return cost, 0.5 * gaps.sum(-1).mean(-1)
+    errors = (embeddings - mean).square() * (-log_variance).exp()
+    return bce, 0.5 * errors.sum(-1).mean(-1)
 
-  def _mixed_drawings(self, chosen):
+  def _mixed_landmark_images(self, chosen):
     with torch.no_grad():
-      images, vae = self._drawn(), self.nets["vae"]
+      images, vae = self._landmark_images(), self.networks["vae"]
       decoded = vae.decode(vae.encode_mean(images)).sigmoid()
-      chosen = chosen.flatten()[:, None, None, None]
-      return torch.where(chosen, decoded, images)
+      return torch.where(chosen.flatten()[:, None, None, None], decoded, images)
 
-  def _play(self, real, fake):
-    """What both players minimise: the generator runs once, and the judge that
-    it sees does not move."""
-    judge = self.nets["discriminator"]
-    with _still(judge):
-      felt = judge(*fake)
-    found = judge(*(x.detach() for x in fake))
-    judged = F.softplus(-judge(*real)).mean() + F.softplus(found).mean()
-    return F.softplus(-felt).mean() + judged
+  def _gan_losses(self, real, fake):
+    """The sum of both adversarial losses, as in `models.base.gan_losses`.
+
+    D sees detached fakes; G sees a frozen D.
+    """
+    discriminator = self.networks["discriminator"]
+    with _frozen(discriminator):
+      fake_logits_for_generator = discriminator(*fake)
+    fake_logits_for_discriminator = discriminator(*(x.detach() for x in fake))
+    real_logits = discriminator(*real)
+    return (
+      F.softplus(-fake_logits_for_generator).mean()
+      + F.softplus(-real_logits).mean()
+      + F.softplus(fake_logits_for_discriminator).mean()
+    )
 
 
 def sinkhorn_assignment(costs: Tensor, temperature: float) -> Tensor:
   """`losses.sinkhorn_assignment` of costs [m b]."""
   num_modes, num_examples = costs.shape
   logits = -costs / temperature
-  gain = torch.tensor(num_examples / num_modes).log()
-  for _ in range(_SINKHORN_ROUNDS):
-    logits = logits - logits.logsumexp(1, keepdim=True) + gain
+  log_total = math.log(num_examples / num_modes)
+  for _ in range(_SINKHORN_ITERATIONS):
+    logits = logits - logits.logsumexp(1, keepdim=True) + log_total
     logits = logits - logits.logsumexp(0, keepdim=True)
   return logits.exp()
 
@@ -197,16 +215,16 @@ def bce_per_image(logits: Tensor, targets: Tensor) -> Tensor:
   return terms.sum((-3, -2, -1))
 
 
-def signed(images: Tensor) -> Tensor:
-  """Uint8 to [-1, 1]."""
+def to_signed_range(images: Tensor) -> Tensor:
+  """Maps uint8 to float32 in [-1, 1]."""
   return images.float() / 127.5 - 1
 
 
 @contextlib.contextmanager
-def _still(net):
-  """Within, the network gets no gradients."""
-  net.requires_grad_(False)
+def _frozen(network):
+  """Gives the network no gradients inside of the context."""
+  network.requires_grad_(False)
   try:
     yield
   finally:
-    net.requires_grad_(True)
+    network.requires_grad_(True)

@@ -1,7 +1,7 @@
 """The networks in PyTorch, layer for layer as in `cmm_jax/networks`.
 
-A layer goes by the name that it has there, so that `torch_weights.py` can give
-it our weights. Activations overwrite what they are given, as is usual.
+Layers have the names that they have there, by which `torch_weights.py` finds
+their weights. Activations work in place, as is usual.
 """
 
 import itertools
@@ -11,38 +11,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks import works
+from benchmarks import cases
 
 _LEAK = 0.2
 
+# As in `networks/translator.py`, for the output "motion".
+_FLOW_SCALE, _MASK_BIAS, _PIXEL_SCALE = 8.0, -3.0, 4.0
 
-def leaky(x: Tensor) -> Tensor:
-  """LeakyReLU."""
+
+def leaky_relu(x: Tensor) -> Tensor:
+  """LeakyReLU, in place."""
   return F.leaky_relu(x, _LEAK, inplace=True)
 
 
 def pyramid(width: int, levels: int) -> list[int]:
-  """Channels of `levels` halving layers."""
+  """As `layers.pyramid`."""
   return [width * min(2**i, 8) for i in range(levels)]
 
 
 def levels_down_to(image_size: int, side: int) -> int:
-  """How often an image is halved until its side is `side` pixels."""
+  """As `layers.levels_down_to`."""
   return (image_size // side).bit_length() - 1
 
 
-def shrink(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
-  """Halves height and width."""
+def downsample(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
+  """As `layers.Downsample`."""
   return nn.Conv2d(inputs, outputs, 4, 2, 1, bias=bias)
 
 
-def grow(inputs: int, outputs: int, bias: bool = False) -> nn.ConvTranspose2d:
-  """Doubles them."""
+def upsample(
+  inputs: int, outputs: int, bias: bool = False
+) -> nn.ConvTranspose2d:
+  """As `layers.Upsample`."""
   return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
 
 
 class DenseHead(nn.Linear):
-  """A map as one vector, made by a matrix."""
+  """As `layers.DenseHead`."""
 
   def __init__(self, extent: tuple[int, ...], inputs: int, outputs: int):
     super().__init__(inputs * math.prod(extent), outputs)
@@ -53,7 +58,7 @@ class DenseHead(nn.Linear):
 
 
 class DenseStem(nn.Linear):
-  """A 4x4 map of one vector."""
+  """As `layers.DenseStem`."""
 
   def __init__(self, inputs: int, features: int):
     super().__init__(inputs, 16 * features, bias=False)
@@ -64,14 +69,14 @@ class DenseStem(nn.Linear):
 
 
 class Encoder(nn.ModuleDict):
-  """Of the VAE."""
+  """The encoder of `vae.ImageVAE`."""
 
   def __init__(
     self, channels: list[int], image_channels: int, embedding_dim: int
   ):
     super().__init__()
     for i, (a, b) in enumerate(itertools.pairwise((image_channels, *channels))):
-      self[f"conv_{i}"] = shrink(a, b, bias=i == 0)
+      self[f"conv_{i}"] = downsample(a, b, bias=i == 0)
       if i:
         self[f"norm_{i}"] = nn.BatchNorm2d(b)
     self.depth = len(channels)
@@ -79,32 +84,32 @@ class Encoder(nn.ModuleDict):
     self["log_variance"] = DenseHead((4, 4), channels[-1], embedding_dim)
 
   def trunk(self, x: Tensor) -> Tensor:
-    """What both heads read."""
+    """The layers below both heads."""
     for i in range(self.depth):
       x = self[f"conv_{i}"](x)
-      x = leaky(self[f"norm_{i}"](x) if i else x)
+      x = leaky_relu(self[f"norm_{i}"](x) if i else x)
     return x
 
 
 class Decoder(nn.ModuleDict):
-  """Of the VAE."""
+  """The decoder of `vae.ImageVAE`."""
 
   def __init__(
     self, channels: list[int], image_channels: int, embedding_dim: int
   ):
     super().__init__()
-    *upper, top = channels
+    *lower, top = channels
     self["conv_0"] = DenseStem(embedding_dim, top)
-    sizes = (top, *reversed(upper), image_channels)
+    sizes = (top, *reversed(lower), image_channels)
     self.depth = len(channels)
     for i, (a, b) in enumerate(itertools.pairwise(sizes), start=1):
       self[f"norm_{i - 1}"] = nn.BatchNorm2d(a)
-      self[f"conv_{i}"] = grow(a, b, bias=i == self.depth)
+      self[f"conv_{i}"] = upsample(a, b, bias=i == self.depth)
 
   def forward(self, embeddings: Tensor) -> Tensor:
     x = self["conv_0"](embeddings)
     for i in range(1, self.depth + 1):
-      x = self[f"conv_{i}"](leaky(self[f"norm_{i - 1}"](x)))
+      x = self[f"conv_{i}"](leaky_relu(self[f"norm_{i - 1}"](x)))
     return x
 
 
@@ -118,25 +123,25 @@ class VAE(nn.Module):
     self.decoder = Decoder(channels, 1, embedding_dim)
 
   def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and the log-variance."""
+    """The mean and log-variance of the embeddings."""
     x = self.encoder.trunk(images)
     return self.encoder["mean"](x), self.encoder["log_variance"](x)
 
   def encode_mean(self, images: Tensor) -> Tensor:
-    """The mean alone."""
+    """The mean alone, without the other head."""
     return self.encoder["mean"](self.encoder.trunk(images))
 
   def decode(self, embeddings: Tensor) -> Tensor:
-    """The logits."""
+    """The logits of the images."""
     return self.decoder(embeddings)
 
 
 class ConditionalLSTM(nn.Module):
-  """`lstm.ConditionalLSTM`: reads its own embeddings, so it is a loop."""
+  """`lstm.ConditionalLSTM`: a loop, since it reads its own embeddings."""
 
   def __init__(self, num_frames: int, embedding_dim: int, hidden_dim: int):
     super().__init__()
-    inputs = embedding_dim + works.NUM_LABELS
+    inputs = embedding_dim + cases.NUM_LABELS
     self.num_frames = num_frames
     self.frame = nn.ModuleDict(
       {
@@ -147,16 +152,16 @@ class ConditionalLSTM(nn.Module):
 
   def forward(self, embedding: Tensor, condition: Tensor) -> Tensor:
     cell, step = self.frame["OptimizedLSTMCell_0"], self.frame["step"]
-    memory, embeddings = None, []
+    state, embeddings = None, []
     for _ in range(self.num_frames):
-      memory = cell(torch.cat([embedding, condition], 1), memory)
-      embedding = embedding + step(memory[0])
+      state = cell(torch.cat([embedding, condition], 1), state)
+      embedding = embedding + step(state[0])
       embeddings.append(embedding)
     return torch.stack(embeddings, 1)
 
 
 class Mode(nn.Module):
-  """One of `lstm.ModeBank`'s."""
+  """One mode of `lstm.ModeBank`, with a shared start."""
 
   def __init__(self, embedding_dim: int, hidden_dim: int):
     super().__init__()
@@ -168,7 +173,7 @@ class Mode(nn.Module):
 
 
 class ModeBank(nn.ModuleList):
-  """`lstm.ModeBank` with a shared start."""
+  """`lstm.ModeBank`, with a shared start."""
 
   def __init__(self, num_modes: int, embedding_dim: int, hidden_dim: int):
     super().__init__(Mode(embedding_dim, hidden_dim) for _ in range(num_modes))
@@ -189,22 +194,22 @@ class ModeDiscriminator(nn.Module):
 
 
 class Translator(nn.ModuleDict):
-  """`translator.Translator` with `from_neutral`."""
+  """`translator.Translator` with the output "motion"."""
 
   def __init__(self, width: int, image_size: int):
     super().__init__()
     channels = pyramid(width, levels_down_to(image_size, 1))
     self.last = last = len(channels) - 1
     for i, (a, b) in enumerate(itertools.pairwise((4, *channels))):
-      self[f"down_{i}"] = shrink(a, b)
+      self[f"down_{i}"] = downsample(a, b)
       if 0 < i < last:
         self[f"down_norm_{i}"] = nn.BatchNorm2d(b)
     inputs = channels[-1]
     for i, outputs in enumerate(reversed(channels[:-1])):
-      self[f"up_{i}"] = grow(inputs, outputs)
+      self[f"up_{i}"] = upsample(inputs, outputs)
       self[f"up_norm_{i}"] = nn.BatchNorm2d(outputs)
       inputs = 2 * outputs
-    self[f"up_{last}"] = grow(inputs, 3, bias=True)
+    self[f"up_{last}"] = upsample(inputs, 6, bias=True)
 
   def forward(self, neutral: Tensor, landmark_image: Tensor) -> Tensor:
     x = torch.cat([neutral, landmark_image], 1)
@@ -213,17 +218,36 @@ class Translator(nn.ModuleDict):
       x = self[f"down_{i}"](x)
       if 0 < i < self.last:
         x = self[f"down_norm_{i}"](x)
-      x = F.relu(x, inplace=True) if i == self.last else leaky(x)
+      x = F.relu(x, inplace=True) if i == self.last else leaky_relu(x)
       skips.append(x)
     for i in range(self.last):
       x = F.relu(self[f"up_norm_{i}"](self[f"up_{i}"](x)), inplace=True)
       x = torch.cat([x, skips[self.last - 1 - i]], 1)
-    x = self[f"up_{self.last}"](x)
-    return torch.tanh(x + torch.atanh(neutral.clamp(-0.99, 0.99)))
+    x = self[f"up_{self.last}"](x).float()
+    flow, mask, new_pixels = x.split((2, 1, 3), 1)
+    mask = torch.sigmoid(mask + _MASK_BIAS)
+    new_pixels = torch.tanh(_PIXEL_SCALE * new_pixels)
+    return (1 - mask) * warp(neutral, _FLOW_SCALE * flow) + mask * new_pixels
+
+
+def warp(images: Tensor, flow: Tensor) -> Tensor:
+  """As `bilinear.warp`, of images [b c h w] by a flow [b 2 h w]."""
+  height, width = images.shape[-2:]
+  rows, columns = torch.meshgrid(
+    torch.arange(height, device=flow.device),
+    torch.arange(width, device=flow.device),
+    indexing="ij",
+  )
+  x, y = columns + flow[:, 0], rows + flow[:, 1]
+  # `grid_sample` takes positions in [-1, 1].
+  grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1)
+  return F.grid_sample(
+    images, grid, "bilinear", padding_mode="border", align_corners=True
+  )
 
 
 class Discriminator(nn.ModuleDict):
-  """`translator.Discriminator` of pairs of faces."""
+  """`translator.Discriminator`, on pairs of faces."""
 
   def __init__(self, width: int):
     super().__init__()
@@ -238,5 +262,5 @@ class Discriminator(nn.ModuleDict):
     x = torch.cat(faces, 1)
     for i in range(4):
       x = self[f"conv_{i}"](x)
-      x = leaky(self[f"norm_{i}"](x) if i else x)
+      x = leaky_relu(self[f"norm_{i}"](x) if i else x)
     return self["conv_4"](x)

@@ -1,4 +1,4 @@
-"""Our weights in PyTorch's networks."""
+"""Copies the JAX networks' weights to PyTorch."""
 
 from collections.abc import Mapping
 
@@ -9,25 +9,25 @@ from torch import nn
 from benchmarks.torch_networks import DenseHead, DenseStem, ModeBank
 
 
-def load(net: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
-  """Fills a network.
+def load(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+  """Copies weights, or their gradients, to a network.
 
   Args:
-    net: one of this file's.
-    weights: ours, or gradients by them, by their places in the network:
+    network: of `torch_networks.py` or `torch_video_gan.py`.
+    weights: arrays in Flax's layout, by their path in the network, such as
       "encoder/conv_0/kernel".
   """
-  if isinstance(net, ModeBank):  # ours has one array for all modes
-    for k, mode in enumerate(net):
+  if isinstance(network, ModeBank):  # in Flax one array holds all modes
+    for k, mode in enumerate(network):
       load(mode, _within("modes", {n: a[k] for n, a in weights.items()}))
     return
   with torch.no_grad():
-    for path, layer in net.named_modules():
+    for path, layer in network.named_modules():
       _fill(layer, _within(path.replace(".", "/"), weights))
 
 
 def _within(path, weights):
-  """The weights below a place."""
+  """The weights below a path, by the rest of theirs."""
   return {
     name.removeprefix(f"{path}/"): array
     for name, array in weights.items()
@@ -48,7 +48,7 @@ def _fill(layer, weights):
       _set(layer.weight, weights["kernel"].T)
       if layer.bias is not None:
         _set(layer.bias, weights["bias"])
-    case nn.modules.conv._ConvNd():  # both kinds: [4 4 large small] is ours
+    case nn.modules.conv._ConvNd():  # both kinds: Flax has [4 4 large small]
       _set(layer.weight, np.moveaxis(weights["kernel"], (-1, -2), (0, 1)))
       if layer.bias is not None:
         _set(layer.bias, weights["bias"])
@@ -65,7 +65,7 @@ def _fill(layer, weights):
         _set(getattr(layer, f"weight_{side}h{end}"), np.concatenate(kernels))
       biases = np.concatenate([weights[f"h{gate}/bias"] for gate in "ifgo"])
       _set(getattr(layer, f"bias_hh{end}"), biases)
-      spare = getattr(layer, f"bias_ih{end}")  # ours has one bias, not two
+      spare = getattr(layer, f"bias_ih{end}")  # Flax has one bias, not two
       spare.zero_().requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""What is read from programs compiled for TPUs, and what follows on paper."""
+"""Compiles cases for TPUs, reads the programs and estimates larger slices."""
 
 import dataclasses
 import math
@@ -13,22 +13,23 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from benchmarks import flops, our_works
-from benchmarks.works import Work
-from cmm_jax import generate, train
-from cmm_jax.models import registry
+from benchmarks import flops, jax_cases
+from benchmarks.cases import Case
+from cmm_jax import inference, train
+from cmm_jax.models.base import AXIS
 
 _CLIPS_SHARED_BY = 4  # chips
 
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-  """The figures that the vendor publishes of a kind of chip.
+  """A chip's specifications, as published by the vendor.
 
   Attributes:
-    flops: a second, of products of bfloat16, to which a TPU rounds float32.
-    memory_bandwidth: bytes a second.
-    links_bandwidth: bytes a second over its four links to other chips.
+    flops: operations per second of bfloat16 products, to which a TPU rounds
+      float32.
+    memory_bandwidth: bytes per second.
+    links_bandwidth: bytes per second over its four links to other chips.
   """
 
   flops: float
@@ -40,44 +41,44 @@ CHIPS = {
   "v5e": Chip(197e12, 819e9, 1600e9 / 8),
   "v6e": Chip(918e12, 1640e9, 3584e9 / 8),
 }
-SLICES = (4, 16, 64, 256)  # squares, of which the last is a whole pod
-_HOP_SECONDS = 1e-6  # from chip to chip (assumed)
+SLICES = (4, 16, 64, 256)  # squares; the last one is a whole pod
+_HOP_SECONDS = 1e-6  # between neighboring chips (assumed)
 
 
-def prepare() -> None:
-  """Lets libtpu compile where there is no TPU, before anything else of JAX."""
-  # It would ask the cloud which machine this is, and wait for an answer.
+def configure() -> None:
+  """Lets libtpu compile without a TPU; call it before using JAX."""
+  # libtpu would ask the cloud for the machine's kind and wait for an answer.
   os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
   os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
   os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
   jax.config.update("jax_platforms", "cpu")
 
 
-def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
-  """Compiles a work for a slice and reads its program.
+def measure(case: Case, topology: str, folder: str | None) -> dict[str, Any]:
+  """Compiles a case for a slice and reads its program.
 
   Args:
-    work: as four chips share it; a larger slice gets more clips.
-    topology: as libtpu names it, such as v5e:2x2.
-    folder: for the program's text, if it is to be kept.
+    case: at the batch size of four chips; a larger slice gets more clips.
+    topology: the slice by its name in libtpu, such as v5e:2x2.
+    folder: to write the program's text to, if any.
 
   Returns:
-    Of a chip: MiB of memory, GFLOP, bytes and, by kind, the number and the
-    bytes of collectives.
+    For one chip: MiB of memory, GFLOP, bytes accessed, and the number and bytes
+    of its collectives by kind.
   """
   devices = topologies.get_topology_desc(
     platform="tpu", topology_name=topology
   ).devices
   chips = len(devices)
-  clips = work.clips // _CLIPS_SHARED_BY
-  work = dataclasses.replace(work, clips=clips * chips)
-  mesh = Mesh(np.array(devices), (registry.AXIS,))
-  program, arguments = traceable(work, mesh)
+  clips = case.clips // _CLIPS_SHARED_BY
+  case = dataclasses.replace(case, clips=clips * chips)
+  mesh = Mesh(np.array(devices), (AXIS,))
+  program, arguments = traceable(case, mesh)
   compiled = program.lower(*arguments).compile()
   text = compiled.as_text()
   if folder:
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    name = f"{work.name}-{topology.replace(':', '-')}.txt"
+    name = f"{case.name}-{topology.replace(':', '-')}.txt"
     pathlib.Path(folder, name).write_text(text)
   memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
   parts = {
@@ -87,13 +88,13 @@ def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
     "program": memory.generated_code_size_in_bytes,
   }
   return {
-    "work": work.name,
+    "case": case.name,
     "topology": topology,
     "chips": chips,
     "clips": clips,
     "effort": effort(),
     "memory_mib": {name: size / 2**20 for name, size in parts.items()},
-    "gflop": flops.of(work) / chips / 1e9,
+    "gflop": flops.count_case(case) / chips / 1e9,
     "xla_gflop": cost["flops"] / 1e9,
     "bytes_accessed": cost["bytes accessed"],
     "collectives": collectives(text),
@@ -101,38 +102,39 @@ def measure(work: Work, topology: str, folder: str | None) -> dict[str, Any]:
 
 
 def effort() -> float:
-  """Of the compiler, -1 to 1."""
+  """The compiler's effort, in [-1, 1]."""
   return jax.config.jax_exec_time_optimization_effort
 
 
-def traceable(work: Work, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
-  """What the work runs, and the shapes and places of its arguments, of which
-  the last is the batch. The mesh's devices can hold nothing."""
+def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
+  """The case's function, and its arguments as shapes with shardings.
+
+  The last argument is the batch. The mesh's devices need not exist.
+  """
   optimizer = None
-  if work.kind == "generate":
-    # Not `generate.compiled`, whose options are those of this process.
-    program = jax.jit(generate.as_arrays(our_works.architecture(work)))
+  if case.kind == "generate":
+    program = jax.jit(inference.to_uint8(jax_cases.build_model(case).generate))
   else:
-    optimizer = train.make_optimizer(work.config().phases[work.kind], 1000)
-    loss = our_works.phase_of(work).loss
+    optimizer = train.make_optimizer(case.config().phases[case.kind], 1000)
+    loss = jax_cases.phase_of(case).loss
     program = train.make_train_step(loss, optimizer, mesh)
 
   def arguments():
-    networks = our_works.first_networks(work)
+    networks = jax_cases.initial_networks(case)
     if optimizer is None:
-      return our_works.inputs_of_generation(work, networks)
-    return our_works.inputs_of_step(work, networks, optimizer)
+      return jax_cases.generation_inputs(case, networks)
+    return jax_cases.train_step_inputs(case, networks, optimizer)
 
   def placed(tree, spec):
     sharding = NamedSharding(mesh, spec)
     return jax.tree.map(lambda x: x.update(sharding=sharding), tree)
 
   *kept, batch = jax.eval_shape(arguments)
-  split = placed(batch, PartitionSpec(registry.AXIS))
+  split = placed(batch, PartitionSpec(AXIS))
   return program, (*placed(kept, PartitionSpec()), split)
 
 
-# ------------------------------------------------------------- what is computed
+# ----------------------------------------------------------------- collectives
 
 
 _COLLECTIVE = re.compile(
@@ -143,11 +145,13 @@ _ARRAY = re.compile(r"\b(?P<type>pred|[a-z]+\d+\w*)\[(?P<shape>[\d,]*)\]")
 
 
 def collectives(hlo_text: str) -> dict[str, dict[str, int]]:
-  """The number of each kind of collective in a compiled program, and the bytes
-  of their results on one chip.
+  """Counts the collectives of a compiled program, by kind.
 
-  One that is split into a start and a done counts where it is done, since only
-  there its type is that of the result alone; one in a loop counts once.
+  A collective that is split into start and done counts at its done, where its
+  type is that of the result alone. A collective in a loop counts once.
+
+  Returns:
+    The number of each kind, and the bytes of their results on one chip.
   """
   found = {}
   for line in hlo_text.splitlines():
@@ -163,55 +167,54 @@ def collectives(hlo_text: str) -> dict[str, dict[str, int]]:
 
 
 def _item_bytes(name):
-  """Of a type as HLO names it: its bits are in its name, but for pred."""
+  """The size of an HLO type, whose name holds its bits, except for pred."""
   return 1 if name == "pred" else int(re.search(r"\d+", name)[0]) // 8
 
 
-# -------------------------------------------------------------------- on paper
+# ------------------------------------------------------------------- estimates
 
 
 def weak_scaling(
-  line: Mapping[str, Any], chip: Chip, utilisation: float
+  line: Mapping[str, Any], chip: Chip, utilization: float
 ) -> dict[str, Any]:
-  """How long a step would take on square slices, each chip with its clips.
+  """Estimates a step on square slices, at constant clips per chip.
 
   Args:
-    line: what `measure` has found.
-    chip: its kind.
-    utilisation: the share of its peak that products reach.
+    line: the result of `measure`.
+    chip: the kind of chip.
+    utilization: the share of its peak that products reach.
 
   Returns:
-    Seconds of computing and what they are bound by, the seconds of
-    communicating by the number of chips, and by the same the efficiency:
-    computing's share of both.
+    The seconds of computation and what bounds them; by number of chips, the
+    seconds of communication and the efficiency, computation's share of both.
   """
-  computing, bound = max(
-    (1e9 * line["gflop"] / (chip.flops * utilisation), "products"),
+  computation, bound = max(
+    (1e9 * line["gflop"] / (chip.flops * utilization), "products"),
     (line["bytes_accessed"] / chip.memory_bandwidth, "memory"),
   )
   number = sum(found["number"] for found in line["collectives"].values())
-  communicating = {}
+  communication = {}
   for n in SLICES:
     sent = sum(
       _sent(kind, found["bytes"], line["chips"], n)
       for kind, found in line["collectives"].items()
     )
-    hops = 2 * math.isqrt(n)  # there and back, half a torus's side per axis
+    hops = 2 * math.isqrt(n)  # there and back, half of a torus's side per axis
     seconds = sent / (chip.links_bandwidth / 4) + number * hops * _HOP_SECONDS
-    communicating[n] = seconds
+    communication[n] = seconds
   return {
-    "computing_s": computing,
+    "computation_s": computation,
     "bound": bound,
-    "communicating_s": communicating,
+    "communication_s": communication,
     "efficiency": {
-      n: computing / (computing + seconds)
-      for n, seconds in communicating.items()
+      n: computation / (computation + seconds)
+      for n, seconds in communication.items()
     },
   }
 
 
 def _sent(kind, size, chips, n):
-  """Bytes that each of n chips sends, if on `chips` the results have `size`."""
+  """Bytes that each of n chips sends, where `chips` have results of `size`."""
   if kind == "all-reduce":
     return 2 * (n - 1) / n * size
-  return (n - 1) / chips * size  # all the others' share
+  return (n - 1) / chips * size  # the shares of all others

@@ -1,4 +1,4 @@
-"""What is read from a profile."""
+"""Pauses between programs in a profile."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,15 @@ from benchmarks import read_profile
 
 
 def test_pauses_are_what_no_interval_covers():
-  # 0 1 . . 4 5 6 . 8: two and one second of nothing; one lies within another
+  # Pauses of two seconds from 2 to 4 and of one from 7 to 8; one interval lies
+  # inside another.
   found = read_profile.summary([(4.0, 7.0), (0.0, 2.0), (5.0, 6.0), (8.0, 9.0)])
 
   assert found == pytest.approx((9.0, 6 / 9, 2.0))
 
 
-def test_a_trace_without_programs_is_said_to_be_one():
-  with pytest.raises(ValueError, match="no program"):
+def test_a_trace_without_programs_is_refused():
+  with pytest.raises(ValueError, match="no XLA program"):
     read_profile.summary([])
 
 

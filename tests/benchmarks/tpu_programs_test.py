@@ -1,4 +1,4 @@
-"""What is read from a program for TPUs, and what is computed from it."""
+"""What is read from a program for TPUs, and the estimates from it."""
 
 import jax
 import numpy as np
@@ -6,10 +6,10 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from benchmarks import tpu_programs
+from benchmarks.cases import Case
 from benchmarks.tpu_programs import Chip
-from benchmarks.works import Work
 from cmm_jax import runtime
-from cmm_jax.models import registry
+from cmm_jax.models.base import AXIS
 
 _SIZES = {
   "data.image_size": 32,
@@ -20,12 +20,12 @@ _SIZES = {
   "model.translator_width": 4,
 }
 
-# Bytes a second are few, so that times are seconds and a hop's is nothing.
+# So slow that a hop takes no time beside it.
 _SLOW = Chip(flops=100.0, memory_bandwidth=10.0, links_bandwidth=40.0)
 
 
 def line(gflop=80e-9, bytes_accessed=10.0, **collectives):
-  """What was measured on four chips; collectives are (number, bytes)."""
+  """A measurement on four chips; collectives are (number, bytes)."""
   return {
     "chips": 4,
     "gflop": gflop,
@@ -53,7 +53,7 @@ pred[7]{0}) all-reduce(%a, %b, %c), to_apply=%region_1
   }
 
 
-def test_a_start_and_its_done_are_one():
+def test_a_start_and_its_done_count_once():
   text = """
   %ag = (f32[2]{0}, f32[8]{0}) all-gather-start(%x), dimensions={0}
   %ag.done = f32[8]{0} all-gather-done(%ag)
@@ -67,7 +67,7 @@ def test_a_start_and_its_done_are_one():
   }
 
 
-def test_one_that_is_wrapped_counts_where_it_is():
+def test_a_wrapped_collective_counts_inside_its_wrapper():
   text = """
 %wrapped (p: f32[8]) -> f32[2] {
   ROOT %rs = f32[2]{0} reduce-scatter(%p), dimensions={0}
@@ -81,7 +81,7 @@ def test_one_that_is_wrapped_counts_where_it_is():
   }
 
 
-def test_what_reads_a_collective_is_none():
+def test_a_reader_of_a_collective_does_not_count():
   text = """
   %all-reduce.3 = f32[4]{0} add(%all-reduce.1, %all-reduce.2)
   %fusion = f32[4]{0} fusion(%all-reduce.3), kind=kLoop, calls=%all-reduce.9
@@ -95,14 +95,14 @@ def test_what_reads_a_collective_is_none():
 
 @pytest.fixture
 def mesh():
-  return Mesh(np.array(jax.devices()[:4]), (registry.AXIS,))
+  return Mesh(np.array(jax.devices()[:4]), (AXIS,))
 
 
 def test_a_steps_collectives_hold_every_gradient(mesh):
   sizes = _SIZES | {"data.image_size": 16}
-  work = Work("", "vae", clips=4, frames=1, sizes=sizes)
+  case = Case("", "vae", clips=4, frames=1, sizes=sizes)
 
-  program, arguments = tpu_programs.traceable(work, mesh)
+  program, arguments = tpu_programs.traceable(case, mesh)
   found = tpu_programs.collectives(
     program.lower(*arguments).compile().as_text()
   )
@@ -112,60 +112,60 @@ def test_a_steps_collectives_hold_every_gradient(mesh):
   assert size < found["all-reduce"]["bytes"] < 1.5 * size
 
 
-def test_generation_splits_its_photos_and_keeps_its_weights_whole(mesh):
-  work = Work("", "generate", clips=4, frames=4, sizes=_SIZES)
+def test_generation_splits_its_photos_and_replicates_its_weights(mesh):
+  case = Case("", "generate", clips=4, frames=4, sizes=_SIZES)
 
-  program, arguments = tpu_programs.traceable(work, mesh)
+  program, arguments = tpu_programs.traceable(case, mesh)
   program.lower(*arguments)
 
-  trained, photos = arguments
+  trained, inputs = arguments
   weights = jax.tree.leaves(trained)
   assert {x.sharding.spec for x in weights} == {PartitionSpec()}
-  specs = {x.sharding.spec for x in photos.values()}
-  assert specs == {PartitionSpec(registry.AXIS)}
-  assert photos["first_frame"].shape == (4, 32, 32, 3)
+  specs = {x.sharding.spec for x in inputs.values()}
+  assert specs == {PartitionSpec(AXIS)}
+  assert inputs["first_frame"].shape == (4, 32, 32, 3)
 
 
-def test_a_cpus_options_are_not_for_others():
+def test_the_options_for_a_cpu_are_not_passed_to_other_compilers():
   assert jax.default_backend() == "cpu"
   assert runtime.compiler_options("tpu") == {}
   assert runtime.compiler_options("cpu") == runtime.compiler_options()
 
 
-# --------------------------------------------------------------------- on paper
+# ----------------------------------------------------------------- estimates
 
 
-def test_a_ring_is_added_to_the_time_of_computing():
-  paper = tpu_programs.weak_scaling(line(all_reduce=(1, 10)), _SLOW, 0.4)
+def test_communication_is_added_to_computation():
+  estimate = tpu_programs.weak_scaling(line(all_reduce=(1, 10)), _SLOW, 0.4)
 
   # 80 operations at 0.4 of 100 a second; 10 bytes over 10 a second are less.
-  assert paper["computing_s"] == pytest.approx(2.0)
-  assert paper["bound"] == "products"
+  assert estimate["computation_s"] == pytest.approx(2.0)
+  assert estimate["bound"] == "products"
   # 2 * 3 / 4 and 2 * 255 / 256 of 10 bytes, over a quarter of 40 a second.
-  assert paper["communicating_s"][4] == pytest.approx(1.5, rel=1e-4)
-  assert paper["communicating_s"][256] == pytest.approx(1.9921875, rel=1e-4)
-  assert paper["efficiency"][4] == pytest.approx(2.0 / 3.5, rel=1e-4)
+  assert estimate["communication_s"][4] == pytest.approx(1.5, rel=1e-4)
+  assert estimate["communication_s"][256] == pytest.approx(1.9921875, rel=1e-4)
+  assert estimate["efficiency"][4] == pytest.approx(2.0 / 3.5, rel=1e-4)
 
 
-def test_memory_bounds_what_computes_little():
-  paper = tpu_programs.weak_scaling(line(bytes_accessed=30.0), _SLOW, 0.4)
+def test_memory_bounds_a_step_with_few_operations():
+  estimate = tpu_programs.weak_scaling(line(bytes_accessed=30.0), _SLOW, 0.4)
 
-  assert paper["computing_s"] == pytest.approx(3.0)
-  assert paper["bound"] == "memory"
-  assert set(paper["efficiency"].values()) == {1.0}  # nothing is exchanged
+  assert estimate["computation_s"] == pytest.approx(3.0)
+  assert estimate["bound"] == "memory"
+  assert set(estimate["efficiency"].values()) == {1.0}  # no communication
 
 
 def test_each_collective_waits_for_the_farthest_chip():
-  paper = tpu_programs.weak_scaling(line(all_reduce=(1000, 0)), _SLOW, 0.4)
+  estimate = tpu_programs.weak_scaling(line(all_reduce=(1000, 0)), _SLOW, 0.4)
 
   # A torus of 4 x 4: 2 + 2 hops to the farthest, and back; of 16 x 16: 8 + 8.
-  assert paper["communicating_s"][16] == pytest.approx(1000 * 8e-6)
-  assert paper["communicating_s"][256] == pytest.approx(1000 * 32e-6)
+  assert estimate["communication_s"][16] == pytest.approx(1000 * 8e-6)
+  assert estimate["communication_s"][256] == pytest.approx(1000 * 32e-6)
 
 
-def test_what_is_gathered_grows_with_the_batch():
-  paper = tpu_programs.weak_scaling(line(all_gather=(1, 8)), _SLOW, 0.4)
+def test_gathered_bytes_grow_with_the_batch():
+  estimate = tpu_programs.weak_scaling(line(all_gather=(1, 8)), _SLOW, 0.4)
 
   # 2 bytes of each chip's, to 3 others and to 15, at 10 bytes a second
-  assert paper["communicating_s"][4] == pytest.approx(0.6, rel=1e-4)
-  assert paper["communicating_s"][16] == pytest.approx(3.0, rel=1e-4)
+  assert estimate["communication_s"][4] == pytest.approx(0.6, rel=1e-4)
+  assert estimate["communication_s"][16] == pytest.approx(3.0, rel=1e-4)

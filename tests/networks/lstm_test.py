@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import parameter_counts
 import pytest
-from networks import parameter_counts
-from networks.parameter_counts import num_parameters
+from parameter_counts import num_parameters
 
 from cmm_jax.networks import lstm
 

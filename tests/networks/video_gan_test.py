@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks.parameter_counts import conv, num_parameters, shapes_of
+from parameter_counts import conv, num_parameters, shapes_of
 
 from cmm_jax.networks import video_gan
 
