@@ -6,7 +6,7 @@ import functools
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -57,20 +57,38 @@ def apply_in_processes(
     min_examples: with fewer, new processes take longer than they save, and the
       function is applied here.
   """
-  processes = os.cpu_count() or 1
-  if processes == 1 or len(arrays[0]) < min_examples:
+  if len(arrays[0]) < min_examples:
     return function(*arrays)
-  num_chunks = 4 * processes  # small enough that no process waits long
+  num_chunks = 4 * _num_processes()  # small, so that no process waits long
   chunks = (np.array_split(array, num_chunks) for array in arrays)
-  return np.concatenate(list(_pool(processes).map(function, *chunks)))
+  return np.concatenate(list(_pool().map(function, *chunks)))
+
+
+def call_in_processes(
+  function: Callable[..., None], *arguments: Sequence[Any], min_calls: int
+) -> None:
+  """Calls a function with each set of arguments, on all CPU cores.
+
+  Args:
+    function: importable from a module.
+    *arguments: of equal lengths.
+    min_calls: with fewer, the function is called here.
+  """
+  apply = map if len(arguments[0]) < min_calls else _pool().map
+  for _ in apply(function, *arguments):  # raises what a call raised
+    pass
+
+
+def _num_processes():
+  return os.cpu_count() or 1
 
 
 @functools.cache
-def _pool(processes):
+def _pool():
   """Worker processes, which stay until this process ends."""
   # Forking is unsafe once JAX has started its threads.
   context = multiprocessing.get_context("spawn")
-  pool = concurrent.futures.ProcessPoolExecutor(processes, context)
+  pool = concurrent.futures.ProcessPoolExecutor(_num_processes(), context)
   atexit.register(pool.shutdown)
   return pool
 

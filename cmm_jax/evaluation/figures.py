@@ -1,4 +1,4 @@
-"""Figures, as PNG: curves over time, loss curves, sheets of sequences."""
+"""Figures as PNG: curves over time, losses, sheets of sequences."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -7,30 +7,31 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from cmm_jax import monitor, video
+from cmm_jax import monitor, run_config, video
 from cmm_jax.evaluation.metrics.confidence import Table
-from cmm_jax.evaluation.samples import ORIGINALS, STILL
-from cmm_jax.generate import Smiles
+from cmm_jax.evaluation.samples import ORIGINALS, STATIC
+from cmm_jax.inference import Smiles
 from cmm_jax.models import registry
 
-_COLOURS = {
-  "true": "black",
-  "true, as read": "grey",
-  "conditional": "tab:blue",
+# The others have the colors of Matplotlib's cycle.
+_COLORS = {
   "originals": "black",
-  "neutral_repeated": "lightgrey",
-  "video_gan": "tab:red",
-  "cra_net": "tab:green",
-  "cmm_net": "tab:blue",
-  "modes": "tab:orange",
+  "static": "lightgray",
+  "original, labels": "black",
+  "original, predicted": "gray",
 }
 _UNITS = ("AU06 (cheek raiser)", "AU12 (lip corner puller)")
+_LIMITS = (-0.2, 5)  # of intensities
 
 
 def action_unit_curves(
   curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
 ) -> bytes:
-  """AU06 and AU12 over the frames, one row per label (as Figure 8)."""
+  """AU06 and AU12 over the frames, one row per label (figure 8).
+
+  Args:
+    curves: label -> name -> curve [t, 2].
+  """
   plt = _pyplot()
   figure, axes = plt.subplots(
     len(curves), 2, figsize=(9, 3 * len(curves)), squeeze=False, sharex=True
@@ -39,8 +40,8 @@ def action_unit_curves(
     for unit, (axis, name) in enumerate(zip(row, _UNITS, strict=True)):
       for model, curve in models.items():
         values = np.array(curve)[:, unit]
-        axis.plot(values, label=model, color=_COLOURS[model])
-      axis.set(title=f"{label}: {name}", ylim=(-0.2, 5), xlabel="frame")
+        axis.plot(values, label=model, color=_COLORS.get(model))
+      axis.set(title=f"{label}: {name}", ylim=_LIMITS, xlabel="frame")
   axes[0, 0].legend(fontsize="small")
   axes[0, 0].set_ylabel("intensity, 0 to 5")
   return _png(figure)
@@ -49,23 +50,23 @@ def action_unit_curves(
 def action_unit_dynamics(
   units: Mapping[str, Float[np.ndarray, "n t 2"]],
 ) -> bytes:
-  """How AU06 and AU12 rise in the data, by label (as Figure 4).
+  """Medians and quartiles of AU06 and AU12 in the data, by label (figure 4).
 
   Args:
-    units: label -> of its clips. The band holds the middle half of them.
+    units: label -> the action units of its clips.
   """
   plt = _pyplot()
   figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
   for unit, (axis, name) in enumerate(zip(axes, _UNITS, strict=True)):
     for label, curves in units.items():
-      low, middle, high = np.quantile(
+      low, median, high = np.quantile(
         curves[..., unit], [0.25, 0.5, 0.75], axis=0
       )
-      (line,) = axis.plot(middle, label=f"{label}, {len(curves)} clips")
+      (line,) = axis.plot(median, label=f"{label}, {len(curves)} clips")
       axis.fill_between(
-        range(len(middle)), low, high, color=line.get_color(), alpha=0.2
+        range(len(median)), low, high, color=line.get_color(), alpha=0.2
       )
-    axis.set(title=name, ylim=(-0.2, 5), xlabel="frame")
+    axis.set(title=name, ylim=_LIMITS, xlabel="frame")
   axes[0].legend(fontsize="small")
   axes[0].set_ylabel("intensity, 0 to 5")
   return _png(figure)
@@ -74,11 +75,11 @@ def action_unit_dynamics(
 def diversity_against_fidelity(
   table: Table, weights: Mapping[str, float]
 ) -> bytes:
-  """APD against SSIM of the smile over weights of the push, by label (ours).
+  """SSIM over APD for several weights of the push, by label (ours).
 
   Args:
-    table: of a run's evaluation.
-    weights: model -> its push weight, of the models that differ in it alone.
+    table: of a run.
+    weights: model -> the factor on its push, of models that differ in it alone.
   """
   plt = _pyplot()
   labels = list(table[ORIGINALS])
@@ -87,34 +88,41 @@ def diversity_against_fidelity(
   )
   for axis, label in zip(axes[0], labels, strict=True):
     rows = [table[model][label] for model in weights]
-    x = [row["apd_smile"].mean for row in rows]
+    x = [row["apd_last_8"].value for row in rows]
     for metric, name in (
-      ("ssim_smile", "conditional sequence"),
-      ("ssim_smile_nearest_mode", "nearest mode"),
+      ("ssim_last_8", "conditional sequence"),
+      ("ssim_last_8_nearest_mode", "nearest mode"),
     ):
-      y = [row[metric].mean for row in rows]
+      y = [row[metric].value for row in rows]
       axis.plot(x, y, "o-", label=name)
     for weight, row in zip(weights.values(), rows, strict=True):
-      place = row["apd_smile"].mean, row["ssim_smile_nearest_mode"].mean
-      axis.annotate(f"push {weight:g}", place, fontsize="x-small")
-    if "apd_smile" in table[ORIGINALS][label]:
-      true = table[ORIGINALS][label]["apd_smile"].mean
-      axis.axvline(true, color="grey", ls=":", label="true clips' APD")
+      point = row["apd_last_8"].value, row["ssim_last_8_nearest_mode"].value
+      axis.annotate(f"push × {weight:g}", point, fontsize="x-small")
+    if "apd_last_8" in table[ORIGINALS][label]:
+      apd = table[ORIGINALS][label]["apd_last_8"].value
+      axis.axvline(apd, color="gray", ls=":", label="APD of originals")
     axis.axhline(
-      table[STILL][label]["ssim_smile"].mean,
-      color="lightgrey",
-      label="neutral frame repeated",
+      table[STATIC][label]["ssim_last_8"].value,
+      color="lightgray",
+      label="static (first frame repeated)",
     )
-    axis.set(title=label, xlabel="APD in the smile, px", ylabel="SSIM")
+    axis.set(
+      title=label,
+      xlabel="APD, last 8 frames, px",
+      ylabel="SSIM, last 8 frames",
+    )
   axes[0, 0].legend(fontsize="x-small")
   return _png(figure)
 
 
 def loss_curves(workdir: str) -> bytes:
-  """Every phase's loss and its terms over the steps."""
+  """The losses of CMM-Net's phases and their terms over the steps."""
   plt = _pyplot()
-  records = {n: monitor.read_records(workdir, n) for n in registry.NAMES}
-  records = {n: r for n, r in records.items() if r}
+  config, labels = run_config.read_config(workdir)
+  model = registry.build(config, len(labels))
+  names = [phase.checkpoint_name for phase in model.phases(config)]
+  records = {name: monitor.read_records(workdir, name) for name in names}
+  records = {name: record for name, record in records.items() if record}
   figure, axes = plt.subplots(
     1, len(records), figsize=(3.6 * len(records), 3.2), squeeze=False
   )
@@ -133,32 +141,40 @@ def loss_curves(workdir: str) -> bytes:
 def sheet(
   rows: Sequence[tuple[str, UInt8[np.ndarray, "t h w 3"]]],
 ) -> bytes:
-  """Captioned rows of evenly spaced frames, enlarged."""
+  """Captioned rows of evenly spaced frames, upscaled."""
   file = io.BytesIO()
-  picture = video.contact_sheet(rows, columns=8, scale=2)
-  Image.fromarray(picture).save(file, "PNG", optimize=True)
+  image = video.contact_sheet(rows, columns=8, scale=2)
+  Image.fromarray(image).save(file, "PNG", optimize=True)
   return file.getvalue()
 
 
 def smile_rows(
-  smiles: Smiles,
-  index: int,
-  *,
-  drawings: bool = True,
-  only: slice = slice(None),
+  smiles: Smiles, face: int, sequences: slice = slice(None)
 ) -> list[tuple[str, UInt8[np.ndarray, "t h w 3"]]]:
-  """One face's sequences as rows: the faces, and under them the landmarks."""
+  """Captioned sequences of one face, each above its landmark images.
+
+  Args:
+    smiles: with landmark images.
+    face: which face.
+    sequences: which sequences.
+  """
   rows = []
-  for number, name in list(enumerate(smiles.names))[only]:
-    rows.append((name.replace("_", " "), smiles.frames[index, number]))
-    if drawings:
-      drawn = smiles.drawings[index, number]
-      rows.append(("", np.repeat(drawn[..., None], 3, axis=-1)))
+  for number in range(len(smiles.sequence_names))[sequences]:
+    caption = smiles.sequence_names[number].replace("_", " ")
+    rows.append((caption, smiles.frames[face, number]))
+    rows.append(("", as_rgb(smiles.landmark_images[face, number])))
   return rows
 
 
+def as_rgb(
+  images: UInt8[np.ndarray, "t h w"],
+) -> UInt8[np.ndarray, "t h w 3"]:
+  """Landmark images as frames."""
+  return np.repeat(images[..., None], 3, axis=-1)
+
+
 def _pyplot():
-  """Matplotlib without a screen; slow to import, so only when it is used."""
+  """Matplotlib without a display, imported only if needed: it is slow."""
   import matplotlib
 
   matplotlib.use("Agg")

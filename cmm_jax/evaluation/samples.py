@@ -1,110 +1,137 @@
-"""The clips that a run has never seen, and what its models make of them."""
+"""Held-out test clips and the smiles that the models of a run generate."""
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
-from cmm_jax import checkpoints
-from cmm_jax.data import pipeline
-from cmm_jax.generate import Generator, Smiles
+from cmm_jax import run_config
+from cmm_jax.data.clips import Clips
+from cmm_jax.evaluation import batches
+from cmm_jax.inference import SmileGenerator, Smiles
 from cmm_jax.models import registry
 
-# Beside the models' names: the true clips, and their first frame repeated.
-ORIGINALS, STILL = "originals", "neutral_repeated"
+# Listed beside the models: the test clips, and the static baseline, which
+# repeats the first frame.
+ORIGINALS, STATIC = "originals", "static"
 
-SMILE = slice(-8, None)  # the frames in which the smile has been reached
-
-_AT_ONCE = 8  # clips generated in one call
+_BATCH_SIZE = 8  # clips
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TestSamples:
-  """Held-out clips beside the smiles made from their first frames.
+  """Test clips, and the smiles generated from their first frames.
 
   Attributes:
-    labels: the names of all labels.
-    clips: the examples.
-    smiles: model -> its smiles, a face for each clip.
+    label_names: of the dataset, in order.
+    clips: the examples of the split.
+    smiles: model -> its smiles, one face for each clip.
+    generator: CMM-Net's, for further inputs.
   """
 
-  labels: Sequence[str]
+  label_names: Sequence[str]
   clips: Sequence[Mapping[str, Any]]
   smiles: Mapping[str, Smiles]
+  generator: SmileGenerator | None = None
 
-  @functools.cached_property
-  def frames(self) -> UInt8[np.ndarray, "n t h w 3"]:
-    """Of the true clips."""
-    return np.stack([clip["frames"] for clip in self.clips])
+  def videos(self, model: str) -> UInt8[np.ndarray, "n t h w 3"]:
+    """One video for each clip.
 
-  @functools.cached_property
-  def videos(self) -> dict[str, UInt8[np.ndarray, "n t h w 3"]]:
-    """One video of each clip: the true one, its first frame repeated, and of
-    each model the first, which is the one that the paper compares."""
-    true = self.frames
-    still = np.repeat(true[:, :1], true.shape[1], axis=1)
-    made = {name: smiles.frames[:, 0] for name, smiles in self.smiles.items()}
-    return {ORIGINALS: true, STILL: still, **made}
+    Args:
+      model: `ORIGINALS`, `STATIC` or a model. Of a model it is the first
+        sequence, the conditional LSTM's, which the paper compares.
+    """
+    if model in self.smiles:
+      return self.smiles[model].frames[:, 0]
+    frames = np.stack([clip["frames"] for clip in self.clips])
+    if model == STATIC:
+      return np.repeat(frames[:, :1], frames.shape[1], axis=1)
+    return frames
 
-  def of_labels(self) -> dict[str, list[int]]:
-    """The clips' numbers by label; labels without clips are left out."""
-    found = {
-      name: [i for i, c in enumerate(self.clips) if c["label"] == number]
-      for number, name in enumerate(self.labels)
+  @property
+  def compared_models(self) -> list[str]:
+    """The models of the paper's tables, with the originals and the baseline.
+
+    Variants of the modes' losses are left out; their conditional sequences
+    hardly differ.
+    """
+    return [
+      ORIGINALS,
+      STATIC,
+      *(name for name in self.smiles if not registry.MODELS[name].variant),
+    ]
+
+  def by_label(self) -> dict[str, Int[np.ndarray, " c"]]:
+    """The indices of the clips of each label that has clips."""
+    labels = np.array([clip["label"] for clip in self.clips])
+    indices = {
+      name: np.flatnonzero(labels == number)
+      for number, name in enumerate(self.label_names)
     }
-    return {name: numbers for name, numbers in found.items() if numbers}
+    return {name: clips for name, clips in indices.items() if len(clips)}
 
 
-def make(
+def generate(
   workdir: str,
   models: Iterable[str] = tuple(registry.MODELS),
   split: str = "test",
 ) -> TestSamples:
-  """Lets every model of a run that has been trained smile for each clip.
+  """Generates smiles of every test clip with the trained models of a run.
+
+  Args:
+    workdir: of the run.
+    models: names of models. Those that have not been trained are left out.
+    split: of the run's dataset.
 
   Raises:
-    FileNotFoundError: there is no run, no data, or no CMM-Net among its models.
+    FileNotFoundError: the run, its data or its CMM-Net is missing.
     ValueError: the split has no clips.
   """
-  config, labels = checkpoints.read_config(workdir)
-  source = pipeline.Clips(config.data.data_dir, config.data.name, split)
+  config, label_names = run_config.read_config(workdir)
+  source = Clips(config.data.data_dir, config.data.name, split)
   clips = [source[i] for i in range(len(source))]
   if not clips:
     raise ValueError(
-      f"The split {split!r} of {config.data.name} has no clips to measure on."
+      f"The split {split!r} of {config.data.name} has no clips; evaluate on a "
+      "dataset that has some."
     )
-  smiles = {}
+  smiles, generators = {}, {}
   for model in models:
     try:
-      generator = Generator(workdir, model)
+      generators[model] = SmileGenerator(workdir, model)
     except FileNotFoundError:
-      if model == "cmm_net":  # what all others are compared with
+      if model == "cmm_net":  # the model that all others are compared with
         raise
       continue
-    smiles[model] = _smiles_of(generator, clips)
-  return TestSamples(labels, clips, smiles)
+    smiles[model] = _generate_all(generators[model], clips)
+  return TestSamples(label_names, clips, smiles, generators.get("cmm_net"))
 
 
-def _smiles_of(generator, clips):
-  """`Smiles` of all clips, each from its first frame."""
-  parts = []
-  for start in range(0, len(clips), _AT_ONCE):
-    part = clips[start : start + _AT_ONCE]
-    filled = part + [part[-1]] * (_AT_ONCE - len(part))
-    made = generator(
-      np.stack([c["frames"][0] for c in filled]),
-      np.stack([c["landmarks"][0] for c in filled]),
-      [generator.labels[c["label"]] for c in filled],
-    )
-    drawn = made.drawings
-    parts.append(
-      (None if drawn is None else drawn[: len(part)], made.frames[: len(part)])
-    )
-  drawings, frames = zip(*parts, strict=True)
-  return Smiles(
-    None if drawings[0] is None else np.concatenate(drawings),
-    np.concatenate(frames),
+def every_label(samples: TestSamples, clip: int) -> dict[str, Smiles]:
+  """CMM-Net's smiles of one clip's first frame, by label."""
+  first, labels = samples.clips[clip], samples.generator.labels
+  smiles = _generate_all(
+    samples.generator,
+    [{**first, "label": number} for number in range(len(labels))],
   )
+  return {label: smiles[i] for i, label in enumerate(labels)}
+
+
+def _generate_all(generator, clips):
+  """Smiles of all clips, each from its first frame."""
+
+  def generate_batch(faces, points, labels):
+    names = [generator.labels[label] for label in labels]
+    smiles = generator.generate(faces, points, names)
+    return smiles.landmark_images, smiles.frames
+
+  landmark_images, frames = batches.apply_in_batches(
+    generate_batch,
+    np.stack([clip["frames"][0] for clip in clips]),
+    np.stack([clip["landmarks"][0] for clip in clips]),
+    np.array([clip["label"] for clip in clips]),
+    batch_size=_BATCH_SIZE,
+  )
+  return Smiles(landmark_images, frames)

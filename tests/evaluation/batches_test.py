@@ -47,3 +47,16 @@ def test_processes_give_the_results_in_order():
 
   rows = batches.apply_in_processes(np.negative, x, min_examples=50)
   np.testing.assert_array_equal(rows, -x)
+
+
+@pytest.mark.parametrize("min_calls", [2, 3])
+def test_calls_are_made_with_each_set_of_arguments(tmp_path, min_calls):
+  files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
+
+  batches.call_in_processes(np.save, files, [1, 2], min_calls=min_calls)
+
+  assert [int(np.load(file)) for file in files] == [1, 2]
+  with pytest.raises(FileNotFoundError, match="missing"):
+    batches.call_in_processes(
+      np.save, [str(tmp_path / "missing" / "a.npy")] * 2, [1, 2], min_calls=2
+    )

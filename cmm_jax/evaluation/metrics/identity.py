@@ -124,7 +124,7 @@ def _chip(frame, points):
 
 def _aed_of_clips(model, originals):
   """The AED of each clip to its original."""
-  pairs = zip(model.embeddings, originals.embeddings, strict=True)
+  pairs = zip(model.embeddings, originals.aligned_embeddings, strict=True)
   return [average_embedding_distance(*pair) for pair in pairs]
 
 

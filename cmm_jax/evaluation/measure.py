@@ -1,0 +1,214 @@
+"""Measures every model of a run with every metric."""
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from cmm_jax import landmarks
+from cmm_jax.evaluation.extractors import Extractors
+from cmm_jax.evaluation.measurements import Measurements
+from cmm_jax.evaluation.metrics import action_units, confidence, label_accuracy
+from cmm_jax.evaluation.metrics.landmarks import landmark_error
+from cmm_jax.evaluation.metrics.metric import MODES, Metric
+from cmm_jax.evaluation.samples import ORIGINALS, TestSamples
+from cmm_jax.models import registry
+
+# label -> model or sequence -> mean curve [t, 2] of AU06 and AU12
+Curves = dict[str, dict[str, list[list[float]]]]
+
+
+def read(
+  samples: TestSamples,
+  extractors: Extractors,
+  train_clips: Sequence[Mapping[str, Any]] = (),
+  openface: Callable[[str], Float[np.ndarray, "n t 2"]] | None = None,
+) -> dict[str, Measurements]:
+  """Returns the measurements of the originals, the baseline and every model.
+
+  Args:
+    samples: the test clips and the models' smiles.
+    extractors: the networks that measure.
+    train_clips: what the label classifier is trained on.
+    openface: maps a compared model to its action units by OpenFace; by default,
+      the run's regressor measures them.
+  """
+  clips, compared = samples.clips, samples.compared_models
+
+  @functools.cache
+  def label_classifier():
+    frames = np.stack([clip["frames"] for clip in train_clips])
+    train = Measurements(train_clips, frames, extractors)
+    return label_accuracy.LabelClassifier(
+      label_accuracy.LabeledCurves(train.movement_curves, train.labels)
+    )
+
+  def measure(model):
+    options = {}
+    if model == ORIGINALS:
+      options = {
+        "landmark_images": draw_landmarks(clips)[:, None],
+        "alternatives": _clips_of_one_person(clips),
+      }
+    elif model in samples.smiles:
+      smiles = samples.smiles[model]
+      options = {
+        "sequences": smiles.frames,
+        "landmark_images": smiles.landmark_images,
+        "alternatives": _modes_of_each_face(smiles),
+        "variant": bool(registry.MODELS[model].variant),
+      }
+    if openface is not None and model in compared:
+      options["action_units"] = functools.partial(openface, model)
+    return Measurements(
+      clips,
+      samples.videos(model),
+      extractors,
+      label_classifier=label_classifier,
+      **options,
+    )
+
+  models = dict.fromkeys([*compared, *samples.smiles])
+  return {model: measure(model) for model in models}
+
+
+def draw_landmarks(
+  clips: Sequence[Mapping[str, Any]],
+) -> UInt8[np.ndarray, "n t h w"]:
+  """The landmark images of original clips."""
+  draw = jax.jit(landmarks.draw, static_argnums=1)
+  size = clips[0]["frames"].shape[1]
+  images = [np.asarray(draw(clip["landmarks"], size)) for clip in clips]
+  return np.rint(255 * np.stack(images)).astype(np.uint8)
+
+
+def _modes_of_each_face(smiles):
+  """For each clip the index of its modes, if there are two or more."""
+  faces, sequences = smiles.frames.shape[:2]
+  if smiles.landmark_images is None or sequences < 3:
+    return {}
+  return {face: np.s_[face, 1:] for face in range(faces)}
+
+
+def _clips_of_one_person(clips):
+  """The index of all clips of a person and label, for the first of them."""
+  groups = collections.defaultdict(list)
+  for i, clip in enumerate(clips):
+    groups[clip["label"], clip["subject"]].append(i)
+  return {
+    several[0]: (np.array(several), 0)
+    for several in groups.values()
+    if len(several) > 1
+  }
+
+
+def table(
+  measurements: Mapping[str, Measurements],
+  by_label: Mapping[str, np.ndarray],
+  metrics: Iterable[Metric],
+) -> confidence.Table:
+  """Computes metrics of all models that they apply to.
+
+  Variants of the modes' losses only have the metrics of the modes' table.
+
+  Args:
+    measurements: by model, with the originals.
+    by_label: the indices of the clips of each label.
+    metrics: which to compute.
+
+  Raises:
+    ValueError: a value is not finite.
+  """
+  originals = measurements[ORIGINALS]
+  rows: confidence.Table = {
+    model: {label: {} for label in by_label} for model in measurements
+  }
+  for metric in metrics:
+    for name, model in measurements.items():
+      if model.variant and MODES not in metric.tables:
+        continue
+      if not metric.applies_to(model, originals):
+        continue
+      estimates = _estimates(metric, model, originals, by_label, name)
+      for label, estimate in estimates.items():
+        rows[name][label][metric.name] = estimate
+  return rows
+
+
+def _estimates(metric, model, originals, by_label, name):
+  """Label -> estimate, of the labels for which there is one."""
+  estimates = {}
+  if metric.per_clip is not None:
+    values = np.asarray(metric.per_clip(model, originals))
+    for label, clips in by_label.items():
+      present = values[clips][~np.isnan(values[clips])]
+      if len(present):
+        estimates[label] = confidence.mean_over_clips(
+          present, f"{metric.name} of {name}, {label}"
+        )
+    return estimates
+  for label, clips in by_label.items():
+    estimate = confidence.jackknife(
+      lambda some, clips=clips: metric.of_set(model, originals, clips[some]),
+      len(clips),
+      metric.minimum,
+    )
+    if not np.isnan(estimate.value):
+      estimates[label] = estimate
+  return estimates
+
+
+def curves(
+  measurements: Mapping[str, Measurements], by_label: Mapping[str, np.ndarray]
+) -> Curves:
+  """The mean action unit curves of the compared models, smoothed (figure 8)."""
+  return {
+    label: {
+      name: action_units.mean_curve(model.action_units[clips]).tolist()
+      for name, model in measurements.items()
+      if not model.variant
+    }
+    for label, clips in by_label.items()
+  }
+
+
+def mode_curves(
+  measurements: Mapping[str, Measurements], by_label: Mapping[str, np.ndarray]
+) -> Curves:
+  """CMM-Net's mean action unit curves beside the originals'."""
+  originals, model = measurements[ORIGINALS], measurements["cmm_net"]
+  sequences = {
+    "original, labels": originals.true_action_units,
+    "original, predicted": originals.regressed_action_units,
+    "conditional": model.regressed_action_units,
+    "modes": model.regressed_action_units_of_modes.mean(axis=1),
+  }
+  return {
+    label: {
+      name: units[clips].mean(axis=0).tolist()
+      for name, units in sequences.items()
+    }
+    for label, clips in by_label.items()
+  }
+
+
+def regressor_errors(originals: Measurements) -> dict[str, float]:
+  """The errors of the run's regressors on the original test clips."""
+  landmarks = np.stack([clip["landmarks"] for clip in originals.clips])
+  size = originals.videos.shape[2]
+  errors = {
+    "landmarks_px": landmark_error(originals.points[:, 0], landmarks, size)
+  }
+  for unit, name in enumerate(action_units.NAMES):
+    agreement = action_units.agreement(
+      originals.regressed_action_units[..., unit].ravel(),
+      originals.true_action_units[..., unit].ravel(),
+    )
+    for quantity, value in dataclasses.asdict(agreement).items():
+      errors[f"{name.lower()}_{quantity}"] = value
+  return errors
