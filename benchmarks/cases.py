@@ -110,5 +110,5 @@ def batch(case: Case) -> dict[str, np.ndarray]:
     "first_frame": pixels(case.clips),
     "times": np.stack(times).astype(np.int32),
     "label": (np.arange(case.clips) % NUM_LABELS).astype(np.int32),
-    "key": np.arange(case.clips, dtype=np.uint32),
+    "seed": np.arange(case.clips, dtype=np.uint32),
   }

@@ -115,7 +115,11 @@ def build_losses(
           weight.data = weight.to(memory_format=MEMORY_FORMATS[weight.ndim])
     if case.dtype != "float32" and name in _CONVOLUTIONAL:
       _autocast(network, getattr(torch, case.dtype), device)
-  tensors = {k: torch.from_numpy(v).to(device) for k, v in batch(case).items()}
+  tensors = {
+    name: torch.from_numpy(value).to(device)
+    for name, value in batch(case).items()
+    if name != "seed"  # seeds JAX's random numbers
+  }
   for name in ("frames", "first_frame"):
     tensors[name] = tensors[name].movedim(-1, -3)
   edges = {

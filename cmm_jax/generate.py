@@ -55,9 +55,10 @@ def main(argv: Sequence[str]) -> None:
   folders = _folder_names(files)
   for file in files:
     try:
+      face, points = generator.align(file)
       for label in labels:
         folder = pathlib.Path(_OUT.value) / folders[file] / label
-        generator(file, label).save(folder)
+        generator.generate(face[None], points[None], [label]).save(folder)
         print(f"{file}: {label} -> {folder}")
     except (OSError, ValueError) as error:
       failed += 1
@@ -67,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _show_warning(message, *_):
-  """A warning as a user reads it, once."""
+  """Prints a warning in one line."""
   print(f"warning: {message}", file=sys.stderr)
 
 

@@ -139,7 +139,7 @@ class Generator:
     for number, photo in enumerate(photos, start=1):
       is_path = isinstance(photo, str | os.PathLike)
       name = pathlib.Path(photo).stem if is_path else f"photo_{number}"
-      face, landmarks = self._align(photo, str(photo) if is_path else name)
+      face, landmarks = self.align(photo, name)
       faces.append(face)
       points.append(landmarks)
       while name in names:
@@ -197,14 +197,31 @@ class Generator:
         f"{', '.join(self.labels)}."
       )
 
-  def _align(self, photo, source):
-    """The aligned face of a photo, and its landmarks."""
+  def align(
+    self, photo: Any, source: str = "the photo"
+  ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]:
+    """Detects and aligns the largest face of a photo.
+
+    Args:
+      photo: a path, or an RGB image as uint8 [h w 3].
+      source: what messages call the photo, if it is an image.
+
+    Returns:
+      The aligned face, `image_size` wide, and its landmarks in its pixels.
+
+    Raises:
+      ValueError: the photo shows no usable face.
+      OSError: the photo cannot be read.
+    """
     from cmm_jax.preprocess import align, faces
     from cmm_jax.preprocess import photo as photos
 
     if self._detector is None:
       self._detector = faces.FaceDetector()
-    image = photo if isinstance(photo, np.ndarray) else photos.read(photo)
+    if isinstance(photo, np.ndarray):
+      image = photo
+    else:
+      image, source = photos.read(photo), str(photo)
     detected = self._detector.detect(image)
     face = faces.largest(detected, source)
     if len(detected) > 1:
@@ -233,7 +250,7 @@ class SmileGenerator(Generator):
 
     from cmm_jax import runtime
 
-    built, networks, labels, image_size = load_networks(workdir, model)
+    built, networks, labels, image_size = load_model(workdir, model)
     compiled = jax.jit(
       to_uint8(built.generate), compiler_options=runtime.compiler_options()
     )
@@ -244,7 +261,7 @@ class SmileGenerator(Generator):
     )
 
 
-def load_networks(
+def load_model(
   workdir: str | os.PathLike, model: str
 ) -> tuple[Any, Any, list[str], int]:
   """Loads what a run has trained of a model.

@@ -10,7 +10,7 @@ the modes' losses with --config.train.model=mode_loss_variants.
 import os
 import sys
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -25,7 +25,6 @@ def main(argv: list[str]) -> None:
   try:
     train_all(_CONFIG.value)
   except (FileNotFoundError, FloatingPointError, ValueError) as error:
-    logging.debug("", exc_info=True)
     sys.exit(f"error: {error}")
   except KeyboardInterrupt:
     print(

@@ -99,7 +99,7 @@ def serialize(workdir: str, model: str) -> bytes:
 
   `jax.export.deserialize` ignores what follows the program.
   """
-  built, networks, labels, size = inference.load_networks(workdir, model)
+  built, networks, labels, size = inference.load_model(workdir, model)
 
   def generate(inputs):
     return inference.to_uint8(built.generate)(networks, inputs)

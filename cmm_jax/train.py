@@ -70,19 +70,38 @@ def run(
         )
         print(f"{name}\n{overview}")
     train_steps = make_train_steps(
-      phase.loss, optimizer, mesh, sampling, loop=_loops()
+      phase.loss,
+      optimizer,
+      mesh,
+      sampling,
+      many_steps=_many_steps_per_dispatch(),
     )
-    _loop(
-      phase, config, checkpoints, train_steps, sampling, state, frozen, split
+    _run_steps(
+      phase,
+      config,
+      checkpoints,
+      train_steps,
+      sampling,
+      steps,
+      state,
+      frozen,
+      split,
     )
 
 
-def _loop(
-  phase, config, checkpoints, train_steps, sampling, state, frozen, split
+def _run_steps(
+  phase,
+  config,
+  checkpoints,
+  train_steps,
+  sampling,
+  total,
+  state,
+  frozen,
+  split,
 ):
-  """Runs the steps, and stops at each border to log, visualize and save."""
-  settings, every = config.phases[phase.name], config.train
-  total = num_steps(settings, len(split["label"]), config.data.num_frames)
+  """Runs the steps, and stops to log, visualize and save."""
+  every = config.train
   step = start = int(state.step)
   visualize = jax.jit(phase.visualize)
   shown = jax.jit(functools.partial(pipeline.sample, sampling=sampling))(
@@ -91,42 +110,44 @@ def _loop(
   shown = jax.device_get(shown)
   with monitor.Monitor(
     config.workdir, phase.checkpoint_name, start, total, every.profile
-  ) as watch:
+  ) as logger:
     while step < total:
-      count = steps_to_border(step, total, every) if _loops() else 1
+      count = (
+        steps_to_stop(step, total, every) if _many_steps_per_dispatch() else 1
+      )
       state, metrics = train_steps(state, frozen, split, jnp.int32(count))
       step += count
-      watch.add(metrics, count)
+      logger.add(metrics, count)
       last = step == total
-      saves = last or step % every.checkpoint_every_steps == 0
+      save_now = last or step % every.checkpoint_every_steps == 0
       # A state whose loss is not finite must not be saved: `log` raises.
-      if saves or step % every.log_every_steps == 0:
-        watch.log(step)
+      if save_now or step % every.log_every_steps == 0:
+        logger.log(step)
       if last or step % every.picture_every_steps == 0:
         networks = jax.device_get({**frozen, **state.networks})
-        watch.show(step, visualize(networks, shown))
-      if saves:
+        logger.show(step, visualize(networks, shown))
+      if save_now:
         checkpoints.save(step, state.networks, state.opt_state)
 
 
-def _loops() -> bool:
-  """Whether one dispatch takes many steps: all those between two borders.
+def _many_steps_per_dispatch() -> bool:
+  """Whether one dispatch takes all steps up to the next stop.
 
   Not on a CPU, where a step takes far longer than its dispatch.
   """
   return jax.default_backend() != "cpu"
 
 
-def steps_to_border(
+def steps_to_stop(
   step: int, total: int, every: ml_collections.ConfigDict
 ) -> int:
   """The number of steps up to the next one that logs, visualizes or saves."""
-  borders = (
+  stops = (
     every.log_every_steps,
     every.picture_every_steps,
     every.checkpoint_every_steps,
   )
-  return min(total - step, *(border - step % border for border in borders))
+  return min(total - step, *(stop - step % stop for stop in stops))
 
 
 def num_steps(
@@ -209,7 +230,7 @@ def make_train_steps(
   mesh: Mesh,
   sampling: pipeline.Sampling,
   *,
-  loop: bool,
+  many_steps: bool,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
   """Returns `steps(state, frozen, split, count) -> (state, metrics)`.
 
@@ -223,8 +244,9 @@ def make_train_steps(
     optimizer: of all networks.
     mesh: the devices.
     sampling: how batches are sampled.
-    loop: without it the program takes one step, whatever `count` is. XLA's CPU
-      compiler runs the body of a loop several times slower (jaxlib 0.10.2).
+    many_steps: whether `count` counts; the program takes one step otherwise.
+      XLA's CPU compiler runs the body of a loop several times slower (jaxlib
+      0.10.2).
   """
   per_device = sampling.clips_per_batch // mesh.size
 
@@ -256,7 +278,7 @@ def make_train_steps(
     metrics = jax.tree.map(lambda value: value / count, total)
     return state, {**metrics, "finite_steps": finite_steps}
 
-  function = take_steps if loop else take_one_step
+  function = take_steps if many_steps else take_one_step
   return _compile(function, mesh, PartitionSpec(), PartitionSpec())
 
 

@@ -22,9 +22,10 @@ def phase(
   Args:
     epochs: how often the loss sees every frame of the training split.
     clips_per_batch: different clips in a batch.
-    frames_per_clip: of each, drawn at random for the loss; all are rolled out.
+    frames_per_clip: of each, sampled at random for the loss; the roll-out has
+      all of them.
     learning_rate: Adam's, which falls to a tenth of it by a cosine (ours).
-    beta1: Adam's first moment's memory.
+    beta1: decay rate of Adam's first moment.
   """
   return ml_collections.ConfigDict(
     dict(
@@ -77,14 +78,14 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.loss = ml_collections.ConfigDict()
   config.loss.kl = 1.0  # (ours), the plain VAE
-  config.loss.embeddings = 1.0  # (ours), of the posterior's NLL
+  config.loss.embeddings = 1.0  # (ours), weight of `posterior_nll`
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
   config.loss.assignment_temperature = 2.0  # (ours), nats per landmark image
   config.loss.l1 = 100.0  # (ours), as in pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
-  # (ours), beside a sum over pixels; 120 would be to it what 1 is to `l1` times
-  # their mean, but then the roll-out leaves the faces that the VAE knows.
+  # (ours), relative to a reconstruction loss that sums over pixels; 120 would
+  # match the translator's balance, but the roll-out then leaves the faces.
   config.loss.cra_net_adversarial = 20.0
   config.loss.video_gan_l1 = 10.0  # on the first frame, Vondrick et al. 2016
 

@@ -1,4 +1,4 @@
-r"""CMM-Net at the paper's sizes on the embedded dataset.
+r"""CMM-Net at the paper's sizes on the rendered dataset.
 
 python -m tfds_builders.virtual_smiles --config=full --data_dir=data
 python -m cmm_jax.main --config=configs/virtual_smiles.py

@@ -81,7 +81,7 @@ def test_the_same_command_again_does_nothing(finished, monkeypatch):
   def never(*args):
     raise AssertionError("a finished phase was trained again")
 
-  monkeypatch.setattr("cmm_jax.train._loop", never)
+  monkeypatch.setattr("cmm_jax.train._run_steps", never)
   before = {p: p.stat().st_mtime_ns for p in files_of(finished.workdir)}
 
   main.train_all(finished)

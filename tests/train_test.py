@@ -125,9 +125,9 @@ def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(num_devices):
   mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
   split, frozen = one_number_split(), {"frozen": {"params": jnp.float32(5.0)}}
   ends = []
-  for loop, dispatches in ((True, (3, 1)), (False, (1, 1, 1, 1))):
+  for many_steps, dispatches in ((True, (3, 1)), (False, (1, 1, 1, 1))):
     steps = train.make_train_steps(
-      numbers_loss, optax.sgd(0.01), mesh, toy_sampling(), loop=loop
+      numbers_loss, optax.sgd(0.01), mesh, toy_sampling(), many_steps=many_steps
     )
     state = train.create_state(toy_networks(), optax.sgd(0.01))
     losses = []
@@ -151,7 +151,7 @@ def test_a_dispatch_counts_the_steps_before_the_first_loss_that_is_not_finite():
     return value, ({}, {})
 
   steps = train.make_train_steps(
-    loss, optax.sgd(2.0), mesh, toy_sampling(), loop=True
+    loss, optax.sgd(2.0), mesh, toy_sampling(), many_steps=True
   )
   state = train.create_state(
     {"one": {"params": jnp.float32(10)}}, optax.sgd(2.0)
@@ -172,7 +172,7 @@ def test_a_dispatch_ends_where_something_is_logged_or_saved(step, count):
   )
   every.checkpoint_every_steps = 1000 if step else 20
 
-  assert train.steps_to_border(step, 103, every) == count
+  assert train.steps_to_stop(step, 103, every) == count
 
 
 @pytest.mark.parametrize(("bad", "logged"), [(3, 4), (4, 4), (1, 4)])

@@ -115,7 +115,7 @@ def make_transform(
   )
 
 
-def points(
+def transform_points(
   transform: Transform, points: Float[Array, "t 68 2"], size: int
 ) -> Float[Array, "t 68 2"]:
   """Transforms landmarks, in pixels of frames of `size`, the parts aside."""
@@ -125,7 +125,7 @@ def points(
   return jnp.where(transform.mirror, mirrored, points)
 
 
-def parts(
+def transform_parts(
   transform: Transform, points: Float[Array, "t 68 2"]
 ) -> Float[Array, "t 68 2"]:
   """Scales and moves each part about its center in the first frame."""
@@ -136,7 +136,7 @@ def parts(
   return center + offset + (points - center) * scale
 
 
-def frames(
+def transform_frames(
   transform: Transform, frames: UInt8[Array, "t h w 3"]
 ) -> UInt8[Array, "t h w 3"]:
   """Transforms frames; the pixels at the border are repeated."""

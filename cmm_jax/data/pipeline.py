@@ -1,8 +1,8 @@
 """Batches from a split that lives on the device.
 
-`to_device` puts a split's arrays on the device once; `sample` is then a pure
-function of the seed and the step, so that a training step makes its own batch,
-many steps need no host, and the same step always has the same batch.
+`to_arrays` stacks a split, and `train.run` puts its arrays on every device.
+`sample` is then a pure function of the seed and the step: a training step makes
+its own batch, many steps need no host, and a step always has the same batch.
 
 A batch is a dict of arrays, `b` clips and `f` frames sampled from each:
 
@@ -13,9 +13,9 @@ A batch is a dict of arrays, `b` clips and `f` frames sampled from each:
   first_points   float32 [b 68 2]       the clip's neutral frame
   first_frame    uint8   [b h w 3]
   label          int32   [b]
-  key            uint32  [b]            seeds the example's own random numbers
+  seed           uint32  [b]            of the example's own random numbers
 
-`frames` and `first_frame` are left out where only landmarks are read.
+`frames` and `first_frame` are left out of phases that use landmarks alone.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Sampling:
     augmentation: of each sampled clip.
     seed: of the order of clips, the frames and the augmentation.
     image_size: of the frames, in pixels.
-    with_frames: whether faces are read, or landmarks alone.
+    with_frames: whether batches hold faces, or landmarks alone.
   """
 
   clips_per_batch: int
@@ -112,8 +112,8 @@ def sample(
   def make_example(row, number):
     # One call for all random numbers: each call takes long to compile.
     key = jax.random.fold_in(examples, number)
-    count = num_frames + augment.NUM_NORMALS
-    normals = jax.random.normal(key, (count,))
+    num_normals = num_frames + augment.NUM_NORMALS
+    normals = jax.random.normal(key, (num_normals,))
     shuffled = jnp.argsort(normals[:num_frames])
     times = jnp.sort(shuffled[: sampling.frames_per_clip]).astype(jnp.int32)
     transform = augment.make_transform(
@@ -123,18 +123,18 @@ def sample(
     chosen = jnp.concatenate([jnp.zeros(1, jnp.int32), times])
     points = split["landmarks"][row, chosen]
     if not sampling.with_frames:
-      points = augment.parts(transform, points)
-    points = augment.points(transform, points, size)
+      points = augment.transform_parts(transform, points)
+    points = augment.transform_points(transform, points, size)
     example = {
       "points": points[1:],
       "first_points": points[0],
       "action_units": split["action_units"][row, times],
       "times": times,
       "label": split["label"][row],
-      "key": jax.random.key_data(key)[0],
+      "seed": jax.random.key_data(key)[0],
     }
     if sampling.with_frames:
-      frames = augment.frames(transform, split["frames"][row, chosen])
+      frames = augment.transform_frames(transform, split["frames"][row, chosen])
       example |= {"frames": frames[1:], "first_frame": frames[0]}
     return example
 

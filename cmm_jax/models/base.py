@@ -144,7 +144,7 @@ def gan_losses(
 
 def noise(batch: Batch, shape: tuple[int, ...]) -> jax.Array:
   """Standard normal noise [b *shape], each example's from its own key."""
-  keys = jax.vmap(jax.random.key)(batch["key"])
+  keys = jax.vmap(jax.random.key)(batch["seed"])
   return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 

@@ -30,8 +30,6 @@ from cmm_jax.models.regression import RegressorObjective
 from cmm_jax.models.translation import TranslatorObjective
 from cmm_jax.networks import lstm, regressors, translator, vae
 
-PHASES = ("vae", "conditional", "modes", "translator", "regressors")  # in order
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CMMNet(Model):

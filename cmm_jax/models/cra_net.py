@@ -18,7 +18,7 @@ from cmm_jax.models.base import (
   gan_losses,
   merge_batch_and_time,
 )
-from cmm_jax.models.recurrent_generator import RecurrentGenerator, faces
+from cmm_jax.models.recurrent_generator import RecurrentGenerator, face_images
 from cmm_jax.networks import lstm, translator, vae
 
 
@@ -46,7 +46,7 @@ class CRANet(Model):
   def face_generator(self) -> RecurrentGenerator:
     """The conditional recurrent generator of faces."""
     return RecurrentGenerator(
-      self.vae, self.conditional, faces(), self.num_labels
+      self.vae, self.conditional, face_images(), self.num_labels
     )
 
   def inference_networks(self):
@@ -57,7 +57,7 @@ class CRANet(Model):
     networks, generator = trained["cra_net"], self.face_generator
     _, embeddings = generator.roll_out(networks, inputs)
     decoded = generator.decode(networks, embeddings)
-    return None, generator.images.activation(decoded)[:, None]
+    return None, generator.image_kind.activation(decoded)[:, None]
 
   def phases(self, config):
     """CMM-Net's first two phases (section 3.5)."""
@@ -88,14 +88,14 @@ class CRANet(Model):
   def loss(self, loss_config, networks, batch):
     """The conditional generator's loss plus both adversarial losses."""
     generator = self.face_generator
-    loss, metrics, decoded = generator.conditional_metrics(
+    loss, metrics, decoded = generator.conditional_loss_terms(
       loss_config, networks, batch
     )
     adversarial, statistics = gan_losses(
       self.discriminator,
       networks["discriminator"],
-      (merge_batch_and_time(generator.images.sampled_frames(batch)),),
-      (merge_batch_and_time(generator.images.activation(decoded)),),
+      (merge_batch_and_time(generator.image_kind.sampled_frames(batch)),),
+      (merge_batch_and_time(generator.image_kind.activation(decoded)),),
     )
     loss = loss + loss_config.cra_net_adversarial * adversarial["adversarial"]
     loss = loss + adversarial["discriminator"]

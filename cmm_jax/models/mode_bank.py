@@ -130,8 +130,8 @@ class ModeBankObjective:
   def loss(self, loss_config, networks, batch):
     """The loss of phase 3: BCE, pull (eq. 2) and push (eq. 3)."""
     generator, settings = self.generator, self.settings
-    loss, metrics, posterior, _ = generator.vae_metrics(
-      networks["vae"], batch, loss_config, train=False
+    loss, metrics, posterior, _ = generator.vae_loss_terms(
+      loss_config, networks["vae"], batch, train=False
     )
     first, embeddings = generator.roll_out(networks, batch)
     modes = self.bank.apply(networks["modes"], embeddings)  # [m b t d]
@@ -174,7 +174,7 @@ class ModeBankObjective:
   def _reencode(self, networks, decoded):
     """Encodes decoded frames [m b f h w c] with a frozen encoder; averages
     over the frames to [m b d]."""
-    images = self.generator.images.activation(decoded)
+    images = self.generator.image_kind.activation(decoded)
     embeddings, _ = self.generator.vae.apply(
       lax.stop_gradient(networks["vae"]),
       images.reshape(-1, *images.shape[3:]),

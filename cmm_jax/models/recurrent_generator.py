@@ -61,7 +61,7 @@ def landmark_images(size: int) -> ImageKind:
   )
 
 
-def faces() -> ImageKind:
+def face_images() -> ImageKind:
   """Faces in [-1, 1], decoded before their tanh."""
   return ImageKind(
     sampled_frames=lambda batch: to_signed_range(batch["frames"]),
@@ -85,7 +85,7 @@ class RecurrentGenerator:
 
   vae: vae.ImageVAE
   conditional: lstm.ConditionalLSTM
-  images: ImageKind
+  image_kind: ImageKind
   num_labels: int
 
   def roll_out(self, networks, batch):
@@ -94,7 +94,7 @@ class RecurrentGenerator:
     BatchNorm uses its running statistics here, from phase 2 on (ours), so that
     the network is trained as it is used.
     """
-    first = self.images.first_frames(batch)
+    first = self.image_kind.first_frames(batch)
     embedding, _ = self.vae.apply(networks["vae"], first, method="encode")
     label = jax.nn.one_hot(batch["label"], self.num_labels)
     embeddings = self.conditional.apply(
@@ -103,7 +103,7 @@ class RecurrentGenerator:
     return embedding, embeddings
 
   def decode(self, networks, embeddings):
-    """Decodes [... d] to [... h w c], before `images.activation`."""
+    """Decodes [... d] to [... h w c], before `image_kind.activation`."""
     decoded = self.vae.apply(
       networks["vae"],
       embeddings.reshape(-1, embeddings.shape[-1]),
@@ -115,19 +115,21 @@ class RecurrentGenerator:
     """Decodes every fourth frame of the sequences [rows t d]."""
     decoded = self.decode(networks, embeddings[:, ::4])
     return {
-      "decoded": self.images.to_unit_range(self.images.activation(decoded))
+      "decoded": self.image_kind.to_unit_range(
+        self.image_kind.activation(decoded)
+      )
     }
 
   # ---------------------------------------------------------- phase 1: the VAE
 
-  def vae_metrics(self, variables, batch, loss_config, *, train):
+  def vae_loss_terms(self, loss_config, variables, batch, *, train):
     """The VAE's loss.
 
     Returns:
       The loss, metrics to log, the posterior's mean and log-variance of every
       sampled frame [b f d], and the VAE's running statistics.
     """
-    images = merge_batch_and_time(self.images.sampled_frames(batch))
+    images = merge_batch_and_time(self.image_kind.sampled_frames(batch))
     (mean, log_variance), variables = apply(
       self.vae, variables, images, train=train, method="encode"
     )
@@ -137,28 +139,30 @@ class RecurrentGenerator:
     decoded, variables = apply(
       self.vae, variables, embeddings, train=train, method="decode"
     )
-    reconstruction = jnp.mean(self.images.reconstruction_loss(decoded, images))
+    reconstruction = jnp.mean(
+      self.image_kind.reconstruction_loss(decoded, images)
+    )
     kl = jnp.mean(losses.kl_to_standard_normal(mean, log_variance))
     shape = (*batch["times"].shape, -1)
     posterior = mean.reshape(shape), log_variance.reshape(shape)
-    metrics = {f"vae_{self.images.loss_name}": reconstruction, "vae_kl": kl}
+    metrics = {f"vae_{self.image_kind.loss_name}": reconstruction, "vae_kl": kl}
     loss = reconstruction + loss_config.kl * kl
     return loss, metrics, posterior, variables["batch_stats"]
 
   def vae_loss(self, loss_config, networks, batch):
     """The loss of phase 1."""
-    loss, metrics, _, statistics = self.vae_metrics(
-      networks["vae"], batch, loss_config, train=True
+    loss, metrics, _, statistics = self.vae_loss_terms(
+      loss_config, networks["vae"], batch, train=True
     )
     return loss, (metrics, {"vae": statistics})
 
   def visualize_vae(self, networks, batch):
     """True images above their reconstructions."""
-    images = merge_batch_and_time(self.images.sampled_frames(batch))
+    images = merge_batch_and_time(self.image_kind.sampled_frames(batch))
     mean, _ = self.vae.apply(networks["vae"], images, method="encode")
     decoded = self.vae.apply(networks["vae"], mean, method="decode")
-    pairs = jnp.stack([images, self.images.activation(decoded)])
-    return {"true_and_decoded": self.images.to_unit_range(pairs[:, :16])}
+    pairs = jnp.stack([images, self.image_kind.activation(decoded)])
+    return {"true_and_decoded": self.image_kind.to_unit_range(pairs[:, :16])}
 
   # --------------------------------------- phase 2: with the conditional LSTM
 
@@ -175,31 +179,33 @@ class RecurrentGenerator:
     )
     embeddings = jnp.take_along_axis(embeddings, times, axis=-2)
     decoded = self.decode(networks, embeddings)
-    targets = jnp.broadcast_to(self.images.sampled_frames(batch), decoded.shape)
-    reconstruction = self.images.reconstruction_loss(decoded, targets)
+    targets = jnp.broadcast_to(
+      self.image_kind.sampled_frames(batch), decoded.shape
+    )
+    reconstruction = self.image_kind.reconstruction_loss(decoded, targets)
     distance = losses.posterior_nll(embeddings, *posterior)
     return jnp.mean(reconstruction, -1), jnp.mean(distance, -1), decoded
 
-  def conditional_metrics(self, loss_config, networks, batch):
+  def conditional_loss_terms(self, loss_config, networks, batch):
     """Returns phase 2's loss, metrics, and decoder outputs [b f h w c]."""
     # The VAE's own loss stays on while it is fine-tuned (ours): embeddings keep
     # their scale, and the decoder keeps decoding what the encoder encodes.
-    loss, metrics, posterior, _ = self.vae_metrics(
-      networks["vae"], batch, loss_config, train=False
+    loss, metrics, posterior, _ = self.vae_loss_terms(
+      loss_config, networks["vae"], batch, train=False
     )
     _, embeddings = self.roll_out(networks, batch)
     reconstruction, distance, decoded = self.sequence_losses(
       networks, batch, embeddings, posterior
     )
     reconstruction, distance = jnp.mean(reconstruction), jnp.mean(distance)
-    metrics[f"conditional_{self.images.loss_name}"] = reconstruction
+    metrics[f"conditional_{self.image_kind.loss_name}"] = reconstruction
     metrics["conditional_embeddings"] = distance
     loss = loss + reconstruction + loss_config.embeddings * distance
     return loss, metrics, decoded
 
   def conditional_loss(self, loss_config, networks, batch):
     """The loss of phase 2."""
-    loss, metrics, _ = self.conditional_metrics(loss_config, networks, batch)
+    loss, metrics, _ = self.conditional_loss_terms(loss_config, networks, batch)
     return loss, (metrics, {})
 
   def visualize_conditional(self, networks, batch):

@@ -69,8 +69,8 @@ def mixed_landmark_images(generator, loss_config, networks, batch):
 
   A translator trained on true ones alone never sees what it is given in use.
   """
-  images = generator.images.sampled_frames(batch)
-  keys = jax.vmap(jax.random.key)(batch["key"])
+  images = generator.image_kind.sampled_frames(batch)
+  keys = jax.vmap(jax.random.key)(batch["seed"])
   use_decoded = jax.vmap(
     lambda key: jax.random.bernoulli(
       jax.random.fold_in(key, 1), loss_config.decoded_share, images.shape[1:2]

@@ -63,7 +63,7 @@ def random_numbers(case):
       config.loss.decoded_share,
       (case.frames,),
     )
-    for number in batch["key"]
+    for number in batch["seed"]
   ]
   return {
     "noise": torch.from_numpy(np.array(noise)),

@@ -25,8 +25,8 @@ def transform_of(augmentation, size=SIZE):
   return jax.jit(make)
 
 
-move_points = jax.jit(augment.points, static_argnums=2)
-move_frames = jax.jit(augment.frames)
+move_points = jax.jit(augment.transform_points, static_argnums=2)
+move_frames = jax.jit(augment.transform_frames)
 
 
 def spots(points):
@@ -106,7 +106,7 @@ def test_parts_move_as_a_whole_about_their_place_in_the_first_frame(clips):
   points = clips[0]["landmarks"]
   transform = transform_of(augment.Augmentation(parts=0.1))(3)
 
-  moved = np.asarray(augment.parts(transform, jnp.asarray(points)))
+  moved = np.asarray(augment.transform_parts(transform, jnp.asarray(points)))
 
   mouth = list(augment.landmarks.MOUTH)
   scale = np.asarray(transform.part_scale[-1])
@@ -134,5 +134,5 @@ def test_without_augmentation_a_clip_stays_what_it_is(size):
   np.testing.assert_array_equal(move_frames(transform, frames), frames)
   np.testing.assert_array_equal(move_points(transform, points, size), points)
   np.testing.assert_allclose(
-    augment.parts(transform, points), points, atol=1e-5
+    augment.transform_parts(transform, points), points, atol=1e-5
   )

@@ -55,7 +55,7 @@ def test_a_batch_holds_what_the_module_says(split):
     "first_points": ("float32", (4, 68, 2)),
     "first_frame": ("uint8", (4, 64, 64, 3)),
     "label": ("int32", (4,)),
-    "key": ("uint32", (4,)),
+    "seed": ("uint32", (4,)),
   }
 
 
@@ -64,8 +64,8 @@ def test_a_step_always_has_the_same_batch_and_others_have_others(split):
   other = batch_of(split, 5, dataclasses.replace(SAMPLING, seed=8))
 
   assert_same(one, again)
-  assert not np.array_equal(one["key"], later["key"])
-  assert not np.array_equal(one["key"], other["key"])
+  assert not np.array_equal(one["seed"], later["seed"])
+  assert not np.array_equal(one["seed"], other["seed"])
 
 
 @pytest.mark.parametrize("num_devices", [2, 4])

@@ -48,7 +48,7 @@ def test_the_same_command_again_trains_nothing(trained, monkeypatch):
   def never(*args):
     raise AssertionError("a finished phase was trained again")
 
-  monkeypatch.setattr("cmm_jax.train._loop", never)
+  monkeypatch.setattr("cmm_jax.train._run_steps", never)
 
   main.train_all(trained)
 
