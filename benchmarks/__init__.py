@@ -1,1 +1,1 @@
-"""Timings; each file is a program."""
+"""Speed: what is timed, counted and compiled."""

@@ -7,11 +7,15 @@ r"""Times the JAX implementation beside PyTorch, on a CPU or on a GPU.
   python -m benchmarks.compare_torch --scale --plots=curves
 
 Every implementation runs a case in a process of its own, with the same weights,
-in turns A B B A: JAX as `train.py` runs it, PyTorch eagerly, with channels-last
+in turns A B B A: JAX in one variant, PyTorch eagerly, with channels-last
 memory, and compiled. A time is the median over the rounds; the ratio is the
 median of the rounds' ratios of PyTorch's best variant to JAX, so above 1 JAX is
 faster. The peak is that of large matrix products, by the faster of the two
 libraries, in the same rounds and the same dtype.
+
+JAX's training steps are those of `train.make_train_step` on a ready batch. A
+training runs `train.make_train_steps`, which also samples the batch on the
+device and, on a GPU or TPU, takes many steps per dispatch.
 
 float32 is TF32 in the products of a GPU, in both libraries. With bfloat16 the
 convolutional networks compute in it; parameters, LSTMs and losses stay float32.

@@ -1,6 +1,10 @@
-"""The cases in JAX: the steps of `train.py`, and generation, with new weights.
+"""The cases in JAX: training steps, and generation, with new weights.
 
   python -m benchmarks.jax_cases  (started by `interleave.Worker`)
+
+A step is that of `train.make_train_step` on a ready batch. A training runs
+`train.make_train_steps`, which also samples the batch on the device and, on a
+GPU or TPU, takes many steps per dispatch.
 
 The weights are written to a file, from which PyTorch reads them.
 """
@@ -42,7 +46,7 @@ def build(
   if device not in (None, backend):
     raise RuntimeError(
       f"JAX runs on the {backend}; for a {device} set JAX_PLATFORMS and, if it "
-      "is a GPU, install jax[cuda13]."
+      "is a GPU, install JAX with CUDA."
     )
   if case.kind == "matmul":
     return _matmul(case)

@@ -198,7 +198,7 @@ def _training(case, losses, compiled):
   def run(repeats):
     for _ in range(repeats):
       optimizer.zero_grad()
-      value = loss(losses.draw_random())
+      value = loss(losses.sample_random())
       value.backward()
       optimizer.step()
     _synchronize()

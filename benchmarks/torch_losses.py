@@ -83,8 +83,8 @@ class Losses:
     faces, neutral = self._to_memory_format(
       faces.flatten(0, 1), neutral.flatten(0, 1)
     )
-    drawn = self._mixed_landmark_images(random["chosen"])
-    fakes = self.networks["translator"](neutral, drawn)
+    images = self._mixed_landmark_images(random["chosen"])
+    fakes = self.networks["translator"](neutral, images)
     adversarial = self._gan_losses((neutral, faces), (neutral, fakes))
     return self.config.loss.l1 * F.l1_loss(fakes, faces) + adversarial
 
@@ -102,7 +102,7 @@ class Losses:
       (clips,), (fakes,)
     )
 
-  def draw_random(self) -> dict[str, Tensor]:
+  def sample_random(self) -> dict[str, Tensor]:
     """New random numbers for a step."""
     times, config = self.batch["times"], self.config
     size = times.numel(), config.model.embedding_dim

@@ -16,7 +16,6 @@ its FeatureExtraction on videos/<model>/<clip>.mp4, write the tables to
 FOLDER/<model>/<clip>.csv, and pass --openface=FOLDER.
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -44,6 +43,7 @@ def main(argv: Sequence[str]) -> None:
   # Imported here, because worker processes import this module too.
   from cmm_jax import runtime
   from cmm_jax.evaluation import results
+  from cmm_jax.user_study import tally
 
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
@@ -55,26 +55,11 @@ def main(argv: Sequence[str]) -> None:
       inception_v3=_INCEPTION_V3.value,
       openface_tables=_OPENFACE.value,
     )
-    folder = results.write(workdir, found, **user_study_tables(workdir))
+    folder = results.write(workdir, found, **tally.user_study_tables(workdir))
   except (OSError, ValueError, ImportError) as error:
     sys.exit(f"error: {error}")
   print((folder / "tables.md").read_text())
   print(f"written to {folder}")
-
-
-def user_study_tables(workdir):
-  """Table 2 as Markdown and LaTeX, if the run's user study has answers."""
-  from cmm_jax.user_study import store, tally
-
-  try:
-    counts = tally.count(store.Store(pathlib.Path(workdir) / "user_study"))
-  except FileNotFoundError:  # no study
-    return {}
-  except ValueError as error:
-    print(f"Without table 2: {error}", file=sys.stderr)
-    return {}
-  markdown = tally.to_markdown(counts).replace("# User", "## Table 2: user")
-  return {"markdown": "\n" + markdown, "latex": "\n" + tally.to_latex(counts)}
 
 
 if __name__ == "__main__":

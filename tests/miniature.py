@@ -1,4 +1,4 @@
-"""A dataset of drawn faces, made in a second, and the smoke config on it."""
+"""A dataset of sketched faces, made in a second, and the smoke config on it."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -48,13 +48,13 @@ def clip(subject: int, label: int, take: int) -> dict[str, np.ndarray]:
   skin = random.uniform(80, 200, 3)
   rows = np.linspace(0.8, 1.2, SIZE)[:, None, None]
   face = np.broadcast_to(skin * rows, (SIZE, SIZE, 3))
-  drawn = np.asarray(landmarks.draw(points, SIZE))[..., None]
-  frames = face * (1 - 0.7 * drawn)  # dark lines on the skin
-  units = np.stack([2.0 * (1 - label) * rise, 4.0 * rise], 1)
+  images = np.asarray(landmarks.draw(points, SIZE))[..., None]
+  frames = face * (1 - 0.7 * images)  # dark lines on the skin
+  action_units = np.stack([2.0 * (1 - label) * rise, 4.0 * rise], 1)
   return {
     "frames": frames.astype(np.uint8),
     "landmarks": points,
-    "action_units": units.astype(np.float32),
+    "action_units": action_units.astype(np.float32),
     "label": label,
     "subject": f"subject_{subject}",
     "clip": f"{subject}_{label}_{take}",

@@ -17,7 +17,7 @@ TERMS = {
   r"taught": "train_set",
   r"(Point|ActionUnit)Reader|point_reader|action_unit_reader": "regressor",
   r"Instruments|Readings": "Measurements",
-  r"num_drawn|drawings": "num_sampled_frames, landmark_images",
+  r"num_drawn|drawings|drawn(?= =)": "num_sampled_frames, landmark_images",
   r"Shrink|Grow|Normalise|Unflatten": "Downsample, Upsample, BatchNorm",
   r"balanced_shares|code_distance": "sinkhorn_assignment, posterior_nll",
   r"HeldOut|held_out|STILL": "TestSamples, samples, STATIC",
@@ -25,6 +25,8 @@ TERMS = {
   r"optimiser|normalise\w*|colours?|grey|centre": "American spelling",
   r"sightings?|Follower": "detection cache, FaceTracker",
   r"our_works|torch_works": "jax_cases, torch_cases",
+  r"embedded dataset|to_device": "rendered dataset, jax.device_put",
+  r"LabelError|studio": "ActionUnitError, tensorboard",
   r"tensor_files|face_points|intensities\.py": "torch_checkpoint, landmarks",
 }
 

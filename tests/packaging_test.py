@@ -121,7 +121,7 @@ def with_dependencies(requirements):
     ("requirements.txt", ["metrics"]),
     (
       "requirements-all.txt",
-      ["data", "metrics", "studio", "study", "test"],
+      ["data", "metrics", "study", "tensorboard", "test"],
     ),
   ],
 )

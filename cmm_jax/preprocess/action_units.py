@@ -30,7 +30,7 @@ _SMILE_GAIN, _SQUINT_GAIN = 5.0, 10.0
 ActionUnits = Float[np.ndarray, "t 2"]
 
 
-class LabelError(ValueError):
+class ActionUnitError(ValueError):
   """Action units that cannot be used."""
 
 
@@ -58,14 +58,14 @@ class OpenFaceTable:
     (`decode.FRAME_COUNT_TOLERANCE`): it is cut, or its last row is repeated.
 
     Raises:
-      LabelError: the file is not such a table, or lacks columns or frames.
+      ActionUnitError: the file is not such a table, or lacks columns or frames.
       FileNotFoundError: there is no such file.
     """
     table = self._rows()
     numbers = {int(row[0]) for row in table}
     contiguous = numbers == set(range(1, len(numbers) + 1))
     if not numbers or not contiguous or differ_in_length(numbers, video):
-      raise LabelError(
+      raise ActionUnitError(
         f"The table {str(self.path)!r} has {len(numbers)} frames"
         f"{f' up to {max(numbers)}' if numbers else ''}, its video "
         f"{str(video.path)!r} has {len(video)}: create it again from this "
@@ -84,14 +84,14 @@ class OpenFaceTable:
     try:
       rows = list(csv.reader(read_lines(self.path), skipinitialspace=True))
     except csv.Error as error:
-      raise LabelError(
+      raise ActionUnitError(
         f"The table {str(self.path)!r} is not a CSV ({error}): create it again."
       ) from error
     names = [name.strip() for name in rows[0]] if rows else []
     wanted = ("frame", "confidence", "success", "AU06_r", "AU12_r")
     missing = [name for name in wanted if name not in names]
     if missing:
-      raise LabelError(
+      raise ActionUnitError(
         f"The table {str(self.path)!r} lacks the columns {', '.join(missing)}: "
         "create it with OpenFace's FeatureExtraction -aus."
       )
@@ -101,7 +101,7 @@ class OpenFaceTable:
         [[float(row[i]) for i in columns] for row in rows[1:] if row]
       )
     except (ValueError, IndexError) as error:
-      raise LabelError(
+      raise ActionUnitError(
         f"The table {str(self.path)!r} has a row that is truncated or not "
         f"numeric ({error}): create it again."
       ) from error
@@ -122,7 +122,7 @@ def from_blendshapes(
       NaN.
 
   Raises:
-    LabelError: no frame has any.
+    ActionUnitError: no frame has any.
   """
   pairs = np.array(
     [
@@ -137,7 +137,7 @@ def from_blendshapes(
   )
   smile = pairs[:, 1]
   if np.isnan(smile).all():
-    raise LabelError(
+    raise ActionUnitError(
       "MediaPipe detects no face in any frame: leave the video out."
     )
   neutral = pairs[smile <= np.nanquantile(smile, 0.2)]
@@ -160,11 +160,11 @@ def interpolate_gaps(
     source: what error messages call the video.
 
   Raises:
-    LabelError: a gap is too long (gaps.py); names its frames.
+    ActionUnitError: a gap is too long (gaps.py); names its frames.
   """
   missing = np.isnan(aus).any(axis=1)
   if gap := gaps.first_too_long(missing, interval):
-    raise LabelError(
+    raise ActionUnitError(
       f"No reliable action units in frames {first_frame + gap[0]} to "
       f"{first_frame + gap[1] - 1} of {source}; at most "
       f"{gaps.max_frames(interval)} in a row may lack them. Leave the video "
@@ -190,6 +190,8 @@ def read_lines(path: epath.Path) -> list[str]:
     FileNotFoundError: there is no such file.
   """
   if not path.is_file():
-    raise FileNotFoundError(f"No labels {str(path)!r}: copy them there.")
+    raise FileNotFoundError(
+      f"No action units in {str(path)!r}: copy them there."
+    )
   text = path.read_bytes().decode("utf-8-sig", "replace")
   return [line for line in text.splitlines() if line.strip()]

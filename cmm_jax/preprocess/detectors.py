@@ -16,7 +16,13 @@ def open_detector(
 ) -> contextlib.AbstractContextManager[
   faces.FaceDetector | mediapipe_faces.FaceDetector
 ]:
-  """A context manager that gives the face detector of this name."""
+  """A context manager that gives the face detector of this name.
+
+  Raises:
+    ValueError: the name is not one of `NAMES`.
+  """
+  if name == "dlib":
+    return contextlib.nullcontext(_dlib_detector())
   if name == "mediapipe":
     return mediapipe_faces.FaceDetector()
-  return contextlib.nullcontext(_dlib_detector())
+  raise ValueError(f"No detector {name!r}; choose one of {', '.join(NAMES)}.")

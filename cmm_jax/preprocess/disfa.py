@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from cmm_jax import landmarks
 from cmm_jax.preprocess import action_units, decode
-from cmm_jax.preprocess.action_units import ActionUnits, LabelError
+from cmm_jax.preprocess.action_units import ActionUnitError, ActionUnits
 
 _LABEL_LINE = re.compile(r"\s*(\d+)\s*,\s*([0-5])\s*")
 
@@ -28,12 +28,12 @@ class DisfaLabels:
     """All labels, whatever the length of the video.
 
     Raises:
-      LabelError: a line is not a label, or the files differ in length.
+      ActionUnitError: a line is not a label, or the files differ in length.
       FileNotFoundError: a file is missing.
     """
     columns = [self._column(path) for path in self.paths]
     if len(columns[0]) != len(columns[1]):
-      raise LabelError(
+      raise ActionUnitError(
         f"{str(self.paths[0])!r} has {len(columns[0])} labels, "
         f"{str(self.paths[1])!r} has {len(columns[1])}: copy both again."
       )
@@ -46,12 +46,12 @@ class DisfaLabels:
     (`decode.FRAME_COUNT_TOLERANCE`); the last one is then repeated.
 
     Raises:
-      LabelError: as for `labels`, or the lengths differ by more.
+      ActionUnitError: as for `labels`, or the lengths differ by more.
       FileNotFoundError: a file is missing.
     """
     labels = self.labels()
     if action_units.differ_in_length(labels, video):
-      raise LabelError(
+      raise ActionUnitError(
         f"{str(self.paths[0])!r} has {len(labels)} labels, its video "
         f"{str(video.path)!r} has {len(video)} frames; they may differ by "
         f"{decode.FRAME_COUNT_TOLERANCE}. Copy both again."
@@ -63,13 +63,13 @@ class DisfaLabels:
     matches = [_LABEL_LINE.fullmatch(line) for line in lines]
     if None in matches:
       number = matches.index(None)
-      raise LabelError(
+      raise ActionUnitError(
         f"Line {number + 1} of {str(path)!r} is {lines[number]!r}, expected "
         "'frame,intensity' with an intensity of 0 to 5."
       )
     frames = [int(match[1]) for match in matches]
     if not frames or frames != list(range(1, len(frames) + 1)):
-      raise LabelError(
+      raise ActionUnitError(
         f"The frames in {str(path)!r} do not count up from 1: copy it again."
       )
     return [float(match[2]) for match in matches]
@@ -86,7 +86,7 @@ class DisfaPlusLabels:
     """The labels of the images of a trial, matched by their names.
 
     Raises:
-      LabelError: an image has no label.
+      ActionUnitError: an image has no label.
       FileNotFoundError: a file is missing.
     """
     columns = []
@@ -99,7 +99,7 @@ class DisfaPlusLabels:
         if number not in labels
       ]
       if unlabeled:
-        raise LabelError(
+        raise ActionUnitError(
           f"{str(path)!r} has {len(labels)} labels for the {len(numbers)} "
           f"images in {str(video.path)!r}, but none for {unlabeled[0]!r}"
           f"{f' and {len(unlabeled) - 1} more' if unlabeled[1:] else ''}: copy "
@@ -113,7 +113,7 @@ def read_disfa_plus(path: epath.Path) -> dict[int, float]:
   """The intensities in one of DISFA+'s label files, by image number.
 
   Raises:
-    LabelError: the file has no labels.
+    ActionUnitError: the file has no labels.
     FileNotFoundError: there is no such file.
   """
   matches = (
@@ -122,7 +122,7 @@ def read_disfa_plus(path: epath.Path) -> dict[int, float]:
   )
   labels = {int(match[1]): float(match[2]) for match in matches if match}
   if not labels:
-    raise LabelError(
+    raise ActionUnitError(
       f"{str(path)!r} has no line like '000.jpg  0': copy it again."
     )
   return labels

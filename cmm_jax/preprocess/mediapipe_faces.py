@@ -170,8 +170,9 @@ def _import_mediapipe():
     from mediapipe.tasks.python import BaseOptions, vision
   except ImportError as error:
     raise ModuleNotFoundError(
-      "Action units are estimated with MediaPipe, which is not installed: "
-      "pip install mediapipe, or provide OpenFace's tables."
+      "Detecting faces or estimating action units with MediaPipe needs the "
+      "package mediapipe: pip install mediapipe, or detect faces with dlib and "
+      "provide OpenFace's tables."
     ) from error
   return mediapipe, vision, BaseOptions
 

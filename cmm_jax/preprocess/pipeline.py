@@ -1,6 +1,9 @@
 """From a video to aligned neutral-to-smile clips.
 
-decode -> track -> action_units -> segment -> align
+decode -> action_units -> segment -> track -> align
+
+Faces are detected in the segments only, unless action units are estimated or
+the segment is found by movement: both need the faces of all frames first.
 """
 
 import numpy as np

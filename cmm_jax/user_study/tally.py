@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -121,9 +122,9 @@ def verdict(answer: records.Answer) -> str:
   return "first" if preferred == question.comparison.first else "second"
 
 
-def to_markdown(counts: Mapping) -> str:
+def to_markdown(counts: Mapping, heading: str = "# User study") -> str:
   """Formats the counts as a Markdown table, next to the paper's numbers."""
-  lines = ["# User study: which video looks more realistic?", ""]
+  lines = [f"{heading}: which video looks more realistic?", ""]
   for name, comparison in counts["comparisons"].items():
     columns = _columns(comparison)
     paper = _PAPER.get(name, {})
@@ -170,6 +171,23 @@ def to_latex(counts: Mapping) -> str:
       lines.append(" & ".join([title, *cells]) + r" \\")
   lines += [r"\bottomrule", r"\end{tabular}"]
   return "\n".join(lines) + "\n"
+
+
+def user_study_tables(workdir: str | os.PathLike) -> dict[str, str]:
+  """Table 2 as "markdown" and "latex" for the evaluation of a run.
+
+  Empty if the run has no user study; also, with a line on stderr, if nobody has
+  finished it.
+  """
+  try:
+    counts = count(store.Store(pathlib.Path(workdir) / "user_study"))
+  except FileNotFoundError:  # no study
+    return {}
+  except ValueError as error:
+    print(f"Without table 2: {error}", file=sys.stderr)
+    return {}
+  markdown = to_markdown(counts, heading="## Table 2: user study")
+  return {"markdown": "\n" + markdown, "latex": "\n" + to_latex(counts)}
 
 
 def write(counts: Mapping, folder: str | os.PathLike) -> list[pathlib.Path]:

@@ -12,14 +12,14 @@ from cmm_jax.networks import regressors
 @pytest.mark.parametrize("side", [64, 128])
 def test_each_image_gives_its_numbers(side):
   faces = jnp.zeros((2, side, side, 3))
-  drawn = jnp.zeros((2, side, side, 1))
+  landmark_images = jnp.zeros((2, side, side, 1))
   landmarks = regressors.LandmarkRegressor(4, side)
   action_units = regressors.ActionUnitRegressor(4, side)
 
   def outputs(network, *inputs):
     return jax.eval_shape(network.apply, shapes_of(network, *inputs), *inputs)
 
-  assert outputs(landmarks, drawn).shape == (2, 68, 2)
+  assert outputs(landmarks, landmark_images).shape == (2, 68, 2)
   assert outputs(action_units, faces, faces).shape == (2, 2)
 
 

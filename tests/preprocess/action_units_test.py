@@ -92,7 +92,7 @@ def test_a_gap_that_is_too_long_is_an_error_that_names_its_frames(
   aus[4 : 4 + lost] = np.nan
 
   with pytest.raises(
-    action_units.LabelError,
+    action_units.ActionUnitError,
     match=rf"frames 54 to {53 + lost} of smile.*; at most {allowed} in a row",
   ):
     action_units.interpolate_gaps(
@@ -117,7 +117,7 @@ def test_a_gap_that_is_too_long_is_an_error_that_names_its_frames(
 def test_an_unusable_table_is_an_error_that_says_why(
   tmp_path, rows, header, message
 ):
-  with pytest.raises(action_units.LabelError, match=message):
+  with pytest.raises(action_units.ActionUnitError, match=message):
     table(tmp_path, *rows, header=header).read(video(30))
 
 
@@ -157,5 +157,7 @@ def test_frames_without_blendshapes_are_gaps():
 
   assert np.isnan(aus[10]).all()
   np.testing.assert_allclose(np.delete(aus, 10, axis=0), 0, atol=1e-6)
-  with pytest.raises(action_units.LabelError, match="no face in any frame"):
+  with pytest.raises(
+    action_units.ActionUnitError, match="no face in any frame"
+  ):
     action_units.from_blendshapes([None, None])

@@ -60,7 +60,7 @@ def test_disfa_labels_are_fitted_to_the_length_of_the_video(tmp_path, frames):
 def test_wrong_disfa_labels_are_an_error_that_names_the_line(
   tmp_path, au06, au12, message
 ):
-  with pytest.raises(action_units.LabelError, match=message):
+  with pytest.raises(action_units.ActionUnitError, match=message):
     labels_of(tmp_path, au06, au12).read(video(9))
 
 
@@ -89,12 +89,15 @@ def test_an_unlabeled_image_of_disfa_plus_is_named(tmp_path):
   file = written(tmp_path, "AU12.txt", "000.jpg 0\n")
 
   with pytest.raises(
-    action_units.LabelError, match=r"1 labels for the 3 .*'001.jpg' and 1 more"
+    action_units.ActionUnitError,
+    match=r"1 labels for the 3 .*'001.jpg' and 1 more",
   ):
     disfa.DisfaPlusLabels((file, file)).read(
       video(3, ["000.jpg", "001.jpg", "002.jpg"])
     )
-  with pytest.raises(action_units.LabelError, match=r"no line like '000\.jpg"):
+  with pytest.raises(
+    action_units.ActionUnitError, match=r"no line like '000\.jpg"
+  ):
     disfa.read_disfa_plus(written(tmp_path, "AU6.txt", "nothing\n"))
 
 
