@@ -20,7 +20,7 @@ body { font: 15px/1.5 sans-serif; max-width: 1100px; margin: 2em auto;
   padding: 0 1em; color: #222 }
 img { max-width: 100% } table { border-collapse: collapse }
 td, th { padding: .2em .8em; border-bottom: 1px solid #ddd; text-align: right }
-td:first-child, th:first-child { text-align: left }
+td:first-child, th:first-child, .text td, .text th { text-align: left }
 .met { color: #176f2c } .missed { color: #b3261e }
 """
 
@@ -108,7 +108,7 @@ def build(workdir: str) -> pathlib.Path:
     "<h2>Held-out people</h2>",
     "<p>Test clips of people who are not in the training data: the original, "
     "the conditional sequence and the modes, each above its landmark images. "
-    "All are generated from the first frame of the original.</p>",
+    "The first frame of the original is all that they are generated from.</p>",
     *_people(test, folder),
     "<h2>A real photo</h2>",
     "<p>The astronaut portrait of scikit-image (public domain), aligned, and "
@@ -146,7 +146,7 @@ def _goals_table(table):
         f"<tr><td>{html.escape(label)}<td>{goal}"
         f'<td class="{mark}">{result}: {mark}</tr>'
       )
-  return f"<table>{''.join(rows)}</table>"
+  return f'<table class="text">{"".join(rows)}</table>'
 
 
 def _people(test, folder) -> Iterator[str]:

@@ -21,7 +21,7 @@ _LATEX = {
 
 def columns(metrics: Iterable[Metric], table: str) -> list[Metric]:
   """The metrics that are columns of one of the tables."""
-  return [m for m in metrics if table in m.tables and m.heading]
+  return [m for m in metrics if table in m.tables and m.column]
 
 
 def rows(

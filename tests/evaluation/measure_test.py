@@ -134,6 +134,7 @@ def test_clips_without_a_value_are_left_out(measurements):
   metrics = [
     Metric(
       name=name,
+      heading=name,
       tables=(QUALITY,),
       needs=(),
       per_clip=lambda model, originals, values=values: values,

@@ -75,9 +75,14 @@ def mean_displacement(
 # clips of a person differ in the pose of the head, even in the first frame;
 # modes share it. Displacements from each sequence's first frame exclude it.
 _COMPARED = {
-  "first_4": lambda points: points[:, FIRST_FRAMES],
   "last_8": lambda points: points[:, LAST_FRAMES],
+  "first_4": lambda points: points[:, FIRST_FRAMES],
   "displacement": lambda points: points[:, LAST_FRAMES] - points[:, :1],
+}
+_HEADINGS = {
+  "last_8": "APD, last 8 frames",
+  "first_4": "APD, first 4 frames",
+  "displacement": "APD, displacement",
 }
 
 
@@ -137,32 +142,17 @@ def _error(function):
 
 
 METRICS = (
-  Metric(
-    name="apd_last_8",
-    heading="APD, last 8 frames",
-    unit="px",
-    digits=2,
-    tables=(MODES,),
-    needs=("alternatives",),
-    per_clip=_apd("last_8"),
-  ),
-  Metric(
-    name="apd_first_4",
-    heading="APD, first 4 frames",
-    unit="px",
-    digits=2,
-    tables=(MODES,),
-    needs=("alternatives",),
-    per_clip=_apd("first_4"),
-  ),
-  Metric(
-    name="apd_displacement",
-    heading="APD, displacement",
-    unit="px",
-    digits=2,
-    tables=(MODES,),
-    needs=("alternatives",),
-    per_clip=_apd("displacement"),
+  *(
+    Metric(
+      name=f"apd_{compared}",
+      heading=heading,
+      unit="px",
+      digits=2,
+      tables=(MODES,),
+      needs=("alternatives",),
+      per_clip=_apd(compared),
+    )
+    for compared, heading in _HEADINGS.items()
   ),
   *(
     Metric(
@@ -175,15 +165,18 @@ METRICS = (
     )
     for region in ("mouth", "eyes")
   ),
-  *(  # only in metrics.json
+  *(
     Metric(
       name=f"apd_{compared}_{region}",
+      heading=f"{heading}, {region}",
+      column=False,
       unit="px",
+      digits=2,
       tables=(MODES,),
       needs=("alternatives",),
       per_clip=_apd(compared, region),
     )
-    for compared in _COMPARED
+    for compared, heading in _HEADINGS.items()
     for region in ("mouth", "eyes")
   ),
   Metric(
@@ -208,14 +201,20 @@ METRICS = (
   ),
   Metric(
     name="mouth_corner_displacement",
+    heading="mouth corner displacement",
+    column=False,
     unit="px",
+    digits=2,
     tables=(MODES,),
     needs=("points",),
     per_clip=_mouth_corners,
   ),
   Metric(
     name="mouth_corner_displacement_of_modes",
+    heading="mouth corner displacement, modes",
+    column=False,
     unit="px",
+    digits=2,
     tables=(MODES,),
     needs=("points_of_modes",),
     per_clip=_mouth_corners_of_modes,

@@ -28,11 +28,12 @@ class Metric:
 
   Attributes:
     name: the key in metrics.json.
+    heading: the column heading, without the unit.
     tables: which tables it belongs to; it is computed for their models.
     needs: the attributes of `Measurements` that it reads. A model for which one
       of them is None has no value.
-    heading: the column heading, without the unit; "" if it is only in
-      metrics.json.
+    column: whether it is a column of its tables, or only in metrics.json and in
+      the report.
     unit: of the values, "" if they have none.
     better: "higher", "lower", or "" if neither is.
     digits: decimals in the tables.
@@ -46,9 +47,10 @@ class Metric:
   """
 
   name: str
+  heading: str
   tables: tuple[str, ...]
   needs: tuple[str, ...]
-  heading: str = ""
+  column: bool = True
   unit: str = ""
   better: str = ""
   digits: int = 3
@@ -72,9 +74,9 @@ class Metric:
 
   @property
   def title(self) -> str:
-    """Heading (or name), unit and an arrow to the better values."""
+    """The heading with the unit and an arrow to the better values."""
     unit = f", {self.unit}" if self.unit else ""
-    return f"{self.heading or self.name}{unit}{_ARROWS[self.better]}"
+    return f"{self.heading}{unit}{_ARROWS[self.better]}"
 
   def applies_to(self, model: Any, originals: Any) -> bool:
     """Whether the model's measurements have what the metric needs."""

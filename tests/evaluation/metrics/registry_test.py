@@ -29,7 +29,12 @@ def test_every_metric_of_every_file_is_registered():
 
 
 def test_a_metric_is_a_mean_over_clips_or_of_the_set():
-  declared = {"name": "toy", "tables": (QUALITY,), "needs": ()}
+  declared = {
+    "name": "toy",
+    "heading": "toy",
+    "tables": (QUALITY,),
+    "needs": (),
+  }
 
   with pytest.raises(ValueError, match="'toy' needs either per_clip or of_set"):
     Metric(**declared)
