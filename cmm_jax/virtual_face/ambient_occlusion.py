@@ -4,6 +4,8 @@ import numba
 import numpy as np
 from jaxtyping import Float, Int
 
+from cmm_jax.virtual_face import head
+
 _NUM_RAYS = 128  # per vertex
 _REACH = 0.6  # decimeters: more distant triangles do not occlude
 
@@ -17,14 +19,7 @@ def sky_visibility(
     positions: of the vertices, in decimeters.
     triangles: the occluders. Vertices of none of them are given 1.
   """
-  faces = np.cross(
-    positions[triangles[:, 1]] - positions[triangles[:, 0]],
-    positions[triangles[:, 2]] - positions[triangles[:, 0]],
-  )
-  normals = np.zeros_like(positions)
-  for corner in range(3):
-    np.add.at(normals, triangles[:, corner], faces)
-  normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+  normals = head.vertex_normals(positions, triangles)
   # A Fibonacci sphere: evenly spread directions without a random generator.
   turn = np.arange(_NUM_RAYS) * np.pi * (3 - np.sqrt(5))
   height = 1 - (2 * np.arange(_NUM_RAYS) + 1) / _NUM_RAYS

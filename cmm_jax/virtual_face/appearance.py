@@ -45,8 +45,8 @@ class Person:
       a half, 0 a quarter.
     strands: brightness of the hair.
     teeth: textures from large to small, see teeth.py.
-    colors: of each material, linear. The row of the right eye is the iris, that
-      of the left eye the sclera.
+    colors: of each material, linear. The eyes have the rows `head.IRIS` and
+      `head.SCLERA`.
     wrinkles: depth of the wrinkles, 0.35 for the young to 0.8.
     roughness: of the skin, 0 glossy to 1 dull.
   """
@@ -94,8 +94,8 @@ def make_person(shape: head.Shape, rng: np.random.Generator) -> Person:
   colors = np.zeros((head.NUM_MATERIALS, 3))
   iris = _IRISES[int(rng.choice(len(_IRISES)))]
   dark_eyed = shape.ancestry[0] + shape.ancestry[1] > rng.uniform(0.3, 0.7)
-  colors[head.RIGHT_EYE] = _IRISES[int(rng.integers(2))] if dark_eyed else iris
-  colors[head.LEFT_EYE] = np.array([0.86, 0.84, 0.82]) * rng.uniform(0.94, 1)
+  colors[head.IRIS] = _IRISES[int(rng.integers(2))] if dark_eyed else iris
+  colors[head.SCLERA] = np.array([0.86, 0.84, 0.82]) * rng.uniform(0.94, 1)
   lightness = rng.uniform()  # of the enamel
   colors[head.TONGUE] = (0.66, 0.34, 0.33)
   colors[head.GUMS] = (0.42, 0.17, 0.16)

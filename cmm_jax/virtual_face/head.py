@@ -20,6 +20,11 @@ SKIN, RIGHT_EYE, LEFT_EYE, TEETH, TONGUE, LONG_HAIR, LASHES, GUMS = range(8)
 # Materials of what appearance.py adds.
 HAIR, FRAME = 8, 9
 NUM_MATERIALS = 10
+# The eyes' rows in the colors of the materials; both eyes have the same colors.
+IRIS, SCLERA = RIGHT_EYE, LEFT_EYE
+
+# The part of the mesh's texture that holds the face: left, bottom, right, top.
+FACE_WINDOW = (0.70, 0.31, 1.0, 0.66)
 
 # Vertices of MakeHuman's base mesh at the landmarks on the person's right side
 # and in the middle; the left side mirrors them. Of all visible vertices these

@@ -17,7 +17,7 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-from cmm_jax.virtual_face import ambient_occlusion
+from cmm_jax.virtual_face import ambient_occlusion, head
 
 OUTPUT = pathlib.Path(__file__).with_name("head.npz")
 
@@ -29,26 +29,24 @@ _SHAPES = ("head", "eyes", "nose", "mouth", "chin", "cheek", "eyebrows",
            "forehead", "ears")  # fmt: skip
 _MASKS = ("lips", "eyelids", "ears")
 
-# The materials of head.py, which cannot be imported before head.npz exists.
+# The material of each face group of the mesh.
 _MATERIALS = {
-  "body": 0,
-  "helper-r-eye": 1,
-  "helper-l-eye": 2,
-  "helper-upper-teeth": 3,
-  "helper-lower-teeth": 3,
-  "helper-tongue": 4,
-  "helper-hair": 5,
-  "helper-l-eyelashes-2": 6,  # the upper lid's; the lower lid's are too dark
-  "helper-r-eyelashes-2": 6,
+  "body": head.SKIN,  # and head.GUMS, the lining of the mouth
+  "helper-r-eye": head.RIGHT_EYE,
+  "helper-l-eye": head.LEFT_EYE,
+  "helper-upper-teeth": head.TEETH,
+  "helper-lower-teeth": head.TEETH,
+  "helper-tongue": head.TONGUE,
+  "helper-hair": head.LONG_HAIR,
+  # The upper lid's lashes; the lower lid's are too dark.
+  "helper-l-eyelashes-2": head.LASHES,
+  "helper-r-eyelashes-2": head.LASHES,
 }
-_GUMS = 7  # the lining of the mouth, part of the body's skin
 # The lowest and the widest vertices that are kept, in decimeters: the collar
 # bones and the shoulders of a mesh 16.6 dm tall.
 _LOWEST = 5.6
 _WIDEST = 1.6
 
-# The part of the mesh's texture that holds the face: left, bottom, right, top.
-FACE_WINDOW = (0.70, 0.31, 1.0, 0.66)
 _MASK_SIZE = 256
 
 
@@ -80,15 +78,15 @@ def pack(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
   triangle_materials = np.array(triangle_materials, np.uint8)
   centers = uv[np.array(uv_triangles)].mean(axis=1)
   triangle_materials[
-    (triangle_materials == _MATERIALS["body"])
+    (triangle_materials == head.SKIN)
     & _is_inside_mouth(archive.read(f"{_TEXTURES}inside-mouth.jpg"), centers)
-  ] = _GUMS
+  ] = head.GUMS
   vertices, triangles = np.unique(triangles, return_inverse=True)
   uv_vertices, uv_triangles = np.unique(uv_triangles, return_inverse=True)
   triangles = triangles.reshape(-1, 3).astype(np.uint16)
   rest = positions[vertices]
   index = {old: new for new, old in enumerate(vertices)}
-  occluders = triangles[np.isin(triangle_materials, (0, _GUMS))]
+  occluders = triangles[np.isin(triangle_materials, (head.SKIN, head.GUMS))]
   visibility = ambient_occlusion.sky_visibility(
     rest.astype(np.float64), occluders.astype(np.int64)
   )
@@ -186,7 +184,7 @@ def _target_name(path):
 def _mask(jpeg):
   """The face's window of a mask, 0 to 255."""
   image = Image.open(io.BytesIO(jpeg)).convert("L")
-  left, bottom, right, top = FACE_WINDOW
+  left, bottom, right, top = head.FACE_WINDOW
   box = (left * image.width, (1 - top) * image.height,
          right * image.width, (1 - bottom) * image.height)  # fmt: skip
   size = (_MASK_SIZE, _MASK_SIZE)

@@ -11,9 +11,11 @@ from cmm_jax.virtual_face.head import (
   FRAME,
   GUMS,
   HAIR,
+  IRIS,
   LEFT_EYE,
   LONG_HAIR,
   RIGHT_EYE,
+  SCLERA,
   SKIN,
   TEETH,
   TONGUE,
@@ -196,6 +198,6 @@ def _eye(x, y, z, gaze, colors, result):
       brightness *= np.float32(0.35)  # the limbal ring
     if y > 0:
       brightness *= np.float32(0.75)
-    result[:3] = colors[RIGHT_EYE] * brightness
+    result[:3] = colors[IRIS] * brightness
   else:
-    result[:3] = colors[LEFT_EYE]
+    result[:3] = colors[SCLERA]

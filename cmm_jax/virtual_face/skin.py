@@ -11,7 +11,6 @@ from jaxtyping import Float
 from PIL import Image
 
 from cmm_jax.virtual_face import color_space, hair, head, rasterizer
-from cmm_jax.virtual_face.make_head import FACE_WINDOW
 
 # Of the face's window, in texels: about six per pixel of a 64x64 frame.
 TEXTURE_SIZE = 384
@@ -20,7 +19,7 @@ TEXTURE_SIZE = 384
 @functools.cache
 def _window_uv():
   """The mesh's UV coordinates as fractions of the window, v downwards."""
-  left, bottom, right, top = FACE_WINDOW
+  left, bottom, right, top = head.FACE_WINDOW
   uv = head.load().uv
   column = (uv[:, 0] - left) / (right - left)
   row = (top - uv[:, 1]) / (top - bottom)

@@ -39,9 +39,27 @@ class SmilePriors:
 
 
 PRIORS: Mapping[str, SmilePriors] = {
-  "posed": SmilePriors(0.40, 0.3, 0.80, 0.15, 0.35, 0.4, 0.150, 0.02, 0.06),
+  "posed": SmilePriors(
+    onset=0.40,
+    onset_spread=0.3,
+    amplitude=0.80,
+    amplitude_spread=0.15,
+    au06_chance=0.35,
+    au06_gain=0.4,
+    au06_lag=0.150,
+    wavering=0.02,
+    asymmetry=0.06,
+  ),
   "spontaneous": SmilePriors(
-    0.65, 0.3, 0.65, 0.20, 0.85, 0.8, 0.040, 0.06, 0.06
+    onset=0.65,
+    onset_spread=0.3,
+    amplitude=0.65,
+    amplitude_spread=0.20,
+    au06_chance=0.85,
+    au06_gain=0.8,
+    au06_lag=0.040,
+    wavering=0.06,
+    asymmetry=0.06,
   ),
 }
 
