@@ -218,8 +218,8 @@ class Measurements:
       values[clip] = function(self.points[index], self.sequences[index])
     return values
 
-  @functools.cached_property
-  def _true_frames(self):
+  @property
+  def _true_frames(self):  # not cached: the same for every model
     return np.stack([clip["frames"] for clip in self.clips])
 
   @property
