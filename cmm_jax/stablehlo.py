@@ -152,10 +152,6 @@ def write(workdir: str, model: str, file: str | os.PathLike) -> str:
       the exported generator differs from the live one.
   """
   file = pathlib.Path(file)
-  if file.is_dir():
-    raise IsADirectoryError(
-      f"{str(file)!r} is a folder: give --out the name of a file to write."
-    )
   content = serialize(workdir, model)
   difference = max_difference(
     inference.SmileGenerator(workdir, model),

@@ -160,7 +160,7 @@ def test_a_missing_file_is_named_with_the_command_that_writes_it(tmp_path):
     ({"workdir": "nowhere"}, "No trained model in 'nowhere'.*train one with"),
     ({"model": "gan"}, "no model 'gan'; choose one of cmm_net"),
     ({"model": "cra_net"}, "train phase 'cra_net' first"),
-    ({"out": "folder"}, "folder' is a folder: give --out the name of a file"),
+    ({"out": "folder"}, "folder' is a folder: give the name of a file"),
   ],
 )
 def test_a_command_that_cannot_be_followed_says_so_in_one_error(
