@@ -13,9 +13,9 @@ median of the rounds' ratios of PyTorch's best variant to JAX, so above 1 JAX is
 faster. The peak is that of large matrix products, by the faster of the two
 libraries, in the same rounds and the same dtype.
 
-JAX's training steps are those of `train.make_train_step` on a ready batch. A
-training runs `train.make_train_steps`, which also samples the batch on the
-device and, on a GPU or TPU, takes many steps per dispatch.
+JAX's training steps are those of `train_step.make_train_step` on a ready batch.
+A training runs `train_step.make_train_steps`, which also samples the batch on
+the device and, on a GPU or TPU, takes many steps per dispatch.
 
 float32 is TF32 in the products of a GPU, in both libraries. With bfloat16 the
 convolutional networks compute in it; parameters, LSTMs and losses stay float32.

@@ -2,9 +2,9 @@
 
   python -m benchmarks.jax_cases  (started by `interleave.Worker`)
 
-A step is that of `train.make_train_step` on a ready batch. A training runs
-`train.make_train_steps`, which also samples the batch on the device and, on a
-GPU or TPU, takes many steps per dispatch.
+A step is that of `train_step.make_train_step` on a ready batch. A training runs
+`train_step.make_train_steps`, which also samples the batch on the device and,
+on a GPU or TPU, takes many steps per dispatch.
 
 The weights are written to a file, from which PyTorch reads them.
 """
@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import cases, interleave
 from benchmarks.cases import Case
-from cmm_jax import inference, landmarks, runtime, train
+from cmm_jax import inference, landmarks, runtime, train, train_step
 from cmm_jax.models import registry
 from cmm_jax.models.base import AXIS, Model, Phase
 
@@ -91,14 +91,14 @@ def train_step(
   networks: dict[str, Any],
   optimizer: optax.GradientTransformation,
   mesh: Mesh,
-) -> tuple[Callable, train.TrainState, Any, Any]:
+) -> tuple[Callable, train_step.TrainState, Any, Any]:
   """The compiled step of the case's phase, with its arguments on the devices:
   the state, the frozen networks and the batch."""
   state, frozen, batch = train_step_inputs(case, networks, optimizer)
   replicated = NamedSharding(mesh, PartitionSpec())
   state, frozen = jax.device_put((state, frozen), replicated)
   batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec(AXIS)))
-  step = train.make_train_step(phase_of(case).loss, optimizer, mesh)
+  step = train_step.make_train_step(phase_of(case).loss, optimizer, mesh)
   return step, state, frozen, batch
 
 
@@ -106,7 +106,7 @@ def train_step_inputs(
   case: Case,
   networks: dict[str, Any],
   optimizer: optax.GradientTransformation,
-) -> tuple[train.TrainState, dict[str, Any], dict[str, Any]]:
+) -> tuple[train_step.TrainState, dict[str, Any], dict[str, Any]]:
   """The state, the frozen networks and the batch of the case's step."""
   phase = phase_of(case)
   trainable = {name: networks[name] for name in phase.trainable}
@@ -116,7 +116,7 @@ def train_step_inputs(
     for name, value in cases.batch(case).items()
     if phase.with_frames or name not in ("frames", "first_frame")
   }
-  return train.create_state(trainable, optimizer), frozen, batch
+  return train_step.create_state(trainable, optimizer), frozen, batch
 
 
 def write_weights(file: str, networks: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def write_weights(file: str, networks: dict[str, Any]) -> None:
 
 def _training(case, networks):
   settings = case.config().phases[case.kind]
-  optimizer = train.make_optimizer(settings, _STEPS)
+  optimizer = train_step.make_optimizer(settings, _STEPS)
   mesh = train.device_mesh(case.clips)
   step, state, frozen, batch = train_step(case, networks, optimizer, mesh)
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import flops, jax_cases
 from benchmarks.cases import Case
-from cmm_jax import inference, train
+from cmm_jax import inference, train_step
 from cmm_jax.models.base import AXIS
 
 _CLIPS_SHARED_BY = 4  # chips
@@ -115,9 +115,9 @@ def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
   if case.kind == "generate":
     program = jax.jit(inference.to_uint8(jax_cases.build_model(case).generate))
   else:
-    optimizer = train.make_optimizer(case.config().phases[case.kind], 1000)
+    optimizer = train_step.make_optimizer(case.config().phases[case.kind], 1000)
     loss = jax_cases.phase_of(case).loss
-    program = train.make_train_step(loss, optimizer, mesh)
+    program = train_step.make_train_step(loss, optimizer, mesh)
 
   def arguments():
     networks = jax_cases.initial_networks(case)

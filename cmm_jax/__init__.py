@@ -25,7 +25,7 @@ def load(source: str | os.PathLike, model: str = "cmm_net") -> "Generator":
 
   Args:
     source: the folder of a run, or a file that `cmm_jax.export` wrote.
-    model: the name of one of the models trained in the run.
+    model: the name of one of the models trained in the run; a file holds one.
 
   Raises:
     FileNotFoundError: there is no such run or file.
@@ -33,7 +33,13 @@ def load(source: str | os.PathLike, model: str = "cmm_net") -> "Generator":
   """
   from cmm_jax import inference, runtime, stablehlo
 
-  runtime.configure()
+  if not pathlib.Path(source).exists():
+    raise FileNotFoundError(
+      f"No run and no exported generator at {str(source)!r}; train a run with\n"
+      f"  python -m cmm_jax.main --config=configs/quick.py\n"
+      "or give the path of a file that cmm_jax.export wrote."
+    )
+  runtime.cache_programs()
   if pathlib.Path(source).is_file():
     return stablehlo.load(source)
   return inference.SmileGenerator(source, model)

@@ -10,6 +10,7 @@ number of faces. It needs the run no more:
 `cmm_jax/stablehlo.py` shows how to run it without this package.
 """
 
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,10 @@ def main(argv: Sequence[str]) -> None:
 
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; the file is --out=…")
+  if pathlib.Path(_OUT.value).is_dir():  # said before minutes of work
+    sys.exit(
+      f"error: {_OUT.value!r} is a folder: give the name of a file to write."
+    )
   # A program for all platforms is traced and compared on the one that is always
   # there.
   jax.config.update("jax_platforms", "cpu")

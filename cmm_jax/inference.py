@@ -133,7 +133,7 @@ class Generator:
       OSError: a photo cannot be read.
     """
     self.check_label(label)
-    if isinstance(photos, str | os.PathLike | np.ndarray):
+    if not isinstance(photos, Sequence) or isinstance(photos, str):
       photos = [photos]
     faces, points, names = [], [], []
     for number, photo in enumerate(photos, start=1):
@@ -156,19 +156,21 @@ class Generator:
     self,
     faces: UInt8[np.ndarray, "b h w 3"],
     points: Float[np.ndarray, "b 68 2"],
-    labels: Sequence[str],
+    labels: str | Sequence[str],
   ) -> Smiles:
     """Generates the smiles of aligned faces.
 
     Args:
       faces: aligned by `preprocess.align`, `image_size` wide.
       points: their landmarks, in pixels of the aligned faces.
-      labels: one of `self.labels` for each face.
+      labels: one of `self.labels`, for all faces or for each.
 
     Raises:
       ValueError: a label is unknown, or an array has another shape.
     """
     faces, points = np.asarray(faces), np.asarray(points, np.float32)
+    if isinstance(labels, str):
+      labels = [labels] * len(faces)
     for label in labels:
       self.check_label(label)
     batch, size = len(labels), self.image_size
@@ -220,6 +222,11 @@ class Generator:
       self._detector = faces.FaceDetector()
     if isinstance(photo, np.ndarray):
       image = photo
+    elif not isinstance(photo, str | os.PathLike):
+      raise ValueError(
+        f"A photo is a {type(photo).__name__}; give a path, or an RGB image as "
+        "uint8 [h w 3]."
+      )
     else:
       image, source = photos.read(photo), str(photo)
     detected = self._detector.detect(image)
@@ -227,7 +234,7 @@ class Generator:
     if len(detected) > 1:
       warnings.warn(
         f"{source} shows {len(detected)} faces; the largest is taken.",
-        stacklevel=3,
+        stacklevel=2,
       )
     return align.align(image, face.points, self.image_size)
 

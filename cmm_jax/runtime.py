@@ -14,25 +14,30 @@ from absl import logging
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
+@functools.cache  # once per process
 def configure() -> None:
-  """Configures memory, the compilation cache and logging, before JAX starts.
+  """Configures the process of a command, before JAX starts.
 
-  Compiled programs are cached between runs, and large buffers are reused within
-  a run. Orbax's messages about every checkpoint are silenced, its errors are
-  not.
+  Large buffers are reused within a run. Orbax's messages about every checkpoint
+  are silenced, its errors are not. Compiled programs are cached.
   """
   if sys.platform.startswith("linux"):
     _keep_memory()
   logging.set_verbosity(logging.ERROR)
   warnings.filterwarnings("ignore", message="Sharding info not provided")
-  if not jax.config.jax_compilation_cache_dir:
-    home = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    folder = os.path.join(home, "cmm_jax", "xla")
-    jax.config.update("jax_compilation_cache_dir", folder)
+  cache_programs()
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
   # Asynchronous dispatch allocates a step's temporaries before the last step's
   # are freed: up to twice the memory, and on a CPU it saves no time.
   jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def cache_programs() -> None:
+  """Caches compiled programs between runs, unless the user has set a cache."""
+  if not jax.config.jax_compilation_cache_dir:
+    home = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+    folder = os.path.join(home, "cmm_jax", "xla")
+    jax.config.update("jax_compilation_cache_dir", folder)
 
 
 def _keep_memory():
@@ -66,7 +71,10 @@ def has_fast_bfloat16() -> bool:
   """
   device = jax.devices()[0]
   if device.platform == "gpu":
-    return float(getattr(device, "compute_capability", 0)) >= 8
+    try:
+      return float(device.compute_capability) >= 8
+    except (AttributeError, ValueError):  # not Nvidia's
+      return False
   return device.platform == "tpu"
 
 

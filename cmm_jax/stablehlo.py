@@ -34,6 +34,9 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 # halfway between two levels may be rounded the other way.
 _TOLERANCE = 1
 
+# Of the program's inputs and outputs; another number is another interface.
+_FORMAT = 2
+
 
 class ExportedGenerator(inference.Generator):
   """A generator from a file."""
@@ -58,6 +61,10 @@ class ExportedGenerator(inference.Generator):
       raise ValueError(
         f"{name} is damaged or no exported generator; write it again with\n"
         f"  python -m cmm_jax.export --workdir=WORKDIR --out={name}"
+      )
+    if about.get("format") != _FORMAT:
+      raise ValueError(
+        f"{name} is from another version of this package; export it again."
       )
     try:
       self.exported = jax.export.deserialize(bytearray(program))
@@ -112,7 +119,12 @@ def serialize(workdir: str, model: str) -> bytes:
   }
   exported = jax.export.export(jax.jit(generate), platforms=PLATFORMS)(inputs)
   program = bytes(exported.serialize())
-  about = {"labels": labels, "image_size": size, "jax": jax.__version__}
+  about = {
+    "format": _FORMAT,
+    "labels": labels,
+    "image_size": size,
+    "jax": jax.__version__,
+  }
   about["sha256"] = _digest(program, about)
   return program + b"\n" + json.dumps(about).encode()
 

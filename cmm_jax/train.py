@@ -1,4 +1,4 @@
-"""The one training loop: state, mapped steps, checkpoints.
+"""The one training loop.
 
 It knows no phase: what is trained, and by which loss, is the `Phase`'s matter.
 """
@@ -6,16 +6,13 @@ It knows no phase: what is trained, and by which loss, is the `Phase`'s matter.
 import functools
 import math
 import zlib
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import optax
 from clu import parameter_overview
-from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cmm_jax import monitor, runtime
@@ -23,14 +20,12 @@ from cmm_jax.checkpoints import Checkpoints, load_networks
 from cmm_jax.data import augment, pipeline
 from cmm_jax.data.clips import Clips
 from cmm_jax.models.base import AXIS, Model, Phase
-
-
-class TrainState(struct.PyTreeNode):
-  """All that changes while a phase trains, and all that a checkpoint holds."""
-
-  step: jax.Array
-  networks: dict[str, Any]  # name -> {"params", "batch_stats"}
-  opt_state: dict[str, optax.OptState]
+from cmm_jax.train_step import (
+  TrainState,
+  create_state,
+  make_optimizer,
+  make_train_steps,
+)
 
 
 def run(
@@ -103,11 +98,11 @@ def _run_steps(
   """Runs the steps, and stops to log, visualize and save."""
   every = config.train
   step = start = int(state.step)
-  visualize = jax.jit(phase.visualize)
-  shown = jax.jit(functools.partial(pipeline.sample, sampling=sampling))(
-    split, jnp.int32(0)
-  )
-  shown = jax.device_get(shown)
+  options = runtime.compiler_options()
+  visualize = jax.jit(phase.visualize, compiler_options=options)
+  sample = functools.partial(pipeline.sample, sampling=sampling)
+  sample = jax.jit(sample, compiler_options=options)
+  shown = jax.device_get(sample(split, jnp.int32(0)))
   with monitor.Monitor(
     config.workdir, phase.checkpoint_name, start, total, every.profile
   ) as logger:
@@ -180,14 +175,6 @@ def make_sampling(
   )
 
 
-def make_optimizer(
-  settings: ml_collections.ConfigDict, steps: int
-) -> optax.GradientTransformation:
-  """Adam; a cosine decays the learning rate to a tenth (ours)."""
-  rate = optax.cosine_decay_schedule(settings.learning_rate, steps, alpha=0.1)
-  return optax.adam(rate, b1=settings.beta1)
-
-
 def device_mesh(clips_per_batch: int) -> Mesh:
   """All devices along the one axis over which the batch is split.
 
@@ -201,133 +188,6 @@ def device_mesh(clips_per_batch: int) -> Mesh:
       "devices; make clips_per_batch a multiple."
     )
   return Mesh(np.array(devices), (AXIS,))
-
-
-def create_state(
-  networks: Mapping[str, Any], optimizer: optax.GradientTransformation
-) -> TrainState:
-  """The state before the first step."""
-  opt_state = {n: optimizer.init(v["params"]) for n, v in networks.items()}
-  return TrainState(jnp.zeros((), jnp.int32), dict(networks), opt_state)
-
-
-def make_train_step(
-  loss: Callable[..., Any], optimizer: optax.GradientTransformation, mesh: Mesh
-) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
-  """Returns `step(state, frozen, batch) -> (state, metrics)`.
-
-  The batch is split over the mesh's one axis. Gradients are averaged over it,
-  and every random number belongs to an example, so the result does not depend
-  on the number of devices. Networks outside `state` are not trained.
-  """
-  update = functools.partial(_update, loss, optimizer, mesh)
-  return _compile(update, mesh, PartitionSpec(AXIS))
-
-
-def make_train_steps(
-  loss: Callable[..., Any],
-  optimizer: optax.GradientTransformation,
-  mesh: Mesh,
-  sampling: pipeline.Sampling,
-  *,
-  many_steps: bool,
-) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
-  """Returns `steps(state, frozen, split, count) -> (state, metrics)`.
-
-  One dispatch samples and takes `count` steps (int32 []) from a split that
-  lies on every device; each device makes its own part of the batch. The
-  metrics are means over the steps, beside "finite_steps", how many steps had a
-  finite loss before the first that had not.
-
-  Args:
-    loss: the phase's loss.
-    optimizer: of all networks.
-    mesh: the devices.
-    sampling: how batches are sampled.
-    many_steps: whether `count` counts; the program takes one step otherwise.
-      XLA's CPU compiler runs the body of a loop several times slower (jaxlib
-      0.10.2).
-  """
-  per_device = sampling.clips_per_batch // mesh.size
-
-  def one_step(state, frozen, split):
-    first = jax.lax.axis_index(AXIS) * per_device
-    batch = pipeline.sample(
-      split, state.step, sampling, first=first, count=per_device
-    )
-    state, metrics = _update(loss, optimizer, mesh, state, frozen, batch)
-    return state, metrics, jnp.isfinite(metrics["loss"])
-
-  def take_one_step(state, frozen, split, count):
-    del count
-    state, metrics, finite = one_step(state, frozen, split)
-    return state, {**metrics, "finite_steps": finite.astype(jnp.int32)}
-
-  def take_steps(state, frozen, split, count):
-    def body(_, carry):
-      state, total, finite_steps, all_finite = carry
-      state, metrics, finite = one_step(state, frozen, split)
-      all_finite &= finite
-      total = jax.tree.map(jnp.add, total, metrics)
-      return state, total, finite_steps + all_finite, all_finite
-
-    _, shapes, _ = jax.eval_shape(one_step, state, frozen, split)
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    carry = state, zeros, jnp.int32(0), jnp.bool_(True)
-    state, total, finite_steps, _ = jax.lax.fori_loop(0, count, body, carry)
-    metrics = jax.tree.map(lambda value: value / count, total)
-    return state, {**metrics, "finite_steps": finite_steps}
-
-  function = take_steps if many_steps else take_one_step
-  return _compile(function, mesh, PartitionSpec(), PartitionSpec())
-
-
-def _update(loss, optimizer, mesh, state, frozen, batch):
-  """One step on this device's part of the batch."""
-
-  def average(tree):
-    # On one device XLA would copy all that it is to average.
-    return jax.lax.pmean(tree, AXIS) if mesh.size > 1 else tree
-
-  def loss_of(params):
-    trained = {n: {**v, "params": params[n]} for n, v in state.networks.items()}
-    return loss({**frozen, **trained}, batch)
-
-  params = {n: v["params"] for n, v in state.networks.items()}
-  gradient = jax.value_and_grad(loss_of, has_aux=True)
-  (value, (metrics, statistics)), grads = gradient(params)
-  grads = average(grads)
-  metrics = {"loss": value, **metrics}
-
-  networks, opt_state = {}, {}
-  for name, grad in grads.items():
-    updates, opt_state[name] = optimizer.update(
-      grad, state.opt_state[name], params[name]
-    )
-    networks[name] = {
-      **state.networks[name],
-      "params": optax.apply_updates(params[name], updates),
-    }
-    if name in statistics:
-      networks[name]["batch_stats"] = statistics[name]
-    metrics[f"grad_norm_{name}"] = optax.tree.norm(grad)
-  return TrainState(state.step + 1, networks, opt_state), average(metrics)
-
-
-def _compile(function, mesh, *batch_specs):
-  """Maps `function(state, frozen, *batch)` over the mesh and compiles it."""
-  everywhere = PartitionSpec()
-  mapped = jax.shard_map(
-    function,
-    mesh=mesh,
-    in_specs=(everywhere, everywhere, *batch_specs),
-    out_specs=everywhere,
-    # Replication is seen to by the averages; the check would need a cast in
-    # every scan of every network.
-    check_vma=False,
-  )
-  options = runtime.compiler_options(mesh.devices.flat[0].platform)
-  return jax.jit(mapped, donate_argnums=0, compiler_options=options)
 
 
 def clips_of_label(clips: Clips, label: int | None) -> Any:
@@ -347,9 +207,8 @@ def _initial_state(phase, model, config, optimizer):
   for name in phase.trainable:
     if name not in networks:
       init = functools.partial(model.init, name)
-      networks[name] = jax.jit(init)(
-        jax.random.fold_in(key, _stable_hash(name))
-      )
+      init = jax.jit(init, compiler_options=runtime.compiler_options())
+      networks[name] = init(jax.random.fold_in(key, _stable_hash(name)))
   return create_state(networks, optimizer)
 
 

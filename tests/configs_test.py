@@ -53,7 +53,7 @@ def test_smoke_shrinks_sizes_and_does_nothing_else():
     assert small[name] < large[name]
 
 
-def test_the_embedded_dataset_differs_from_nemo_in_name_alone():
+def test_the_rendered_dataset_differs_from_nemo_in_name_alone():
   assert differences(nemo, virtual_smiles) == {"data.name", "workdir"}
 
 

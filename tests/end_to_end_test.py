@@ -273,6 +273,13 @@ def test_the_api_saves_the_smiles_of_photos_and_of_arrays(finished, tmp_path):
   assert (tmp_path / "two" / "photo_2" / "contact_sheet.png").exists()
 
 
+def test_what_is_no_run_no_file_and_no_photo_is_named(generator):
+  with pytest.raises(FileNotFoundError, match=r"No run and no .*'none'.*train"):
+    cmm_jax.load("none")
+  with pytest.raises(ValueError, match="A photo is a int; give a path"):
+    generator(3, label="posed")
+
+
 def test_importing_the_package_imports_no_jax():
   code = "import sys, cmm_jax; cmm_jax.load; print('jax' in sys.modules)"
   done = subprocess.run(

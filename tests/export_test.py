@@ -1,6 +1,8 @@
 """A generator as one file: the same smiles out of it, on every platform."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 import re
 
@@ -147,6 +149,19 @@ def test_a_damaged_file_is_named_in_one_error(file, tmp_path, harm):
 
   with pytest.raises(ValueError, match=r"bad is damaged or no exported"):
     stablehlo.load(bad)
+
+
+def test_a_file_of_another_version_is_refused(file, tmp_path):
+  program, _, description = file.read_bytes().rpartition(b"\n")
+  about = json.loads(description)
+  del about["sha256"], about["format"]
+  digest = hashlib.sha256(program + json.dumps(about, sort_keys=True).encode())
+  about["sha256"] = digest.hexdigest()
+  old = tmp_path / "old"
+  old.write_bytes(program + b"\n" + json.dumps(about).encode())
+
+  with pytest.raises(ValueError, match="old is from another version"):
+    stablehlo.load(old)
 
 
 def test_a_missing_file_is_named_with_the_command_that_writes_it(tmp_path):

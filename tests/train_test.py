@@ -8,7 +8,7 @@ import optax
 import pytest
 from jax.sharding import Mesh
 
-from cmm_jax import checkpoints, monitor, train
+from cmm_jax import checkpoints, monitor, train, train_step
 from cmm_jax.data import augment, pipeline
 from cmm_jax.models import registry
 from cmm_jax.models.base import AXIS
@@ -33,8 +33,8 @@ def toy_loss(networks, batch):
 @pytest.mark.parametrize("num_devices", [1, 2, 8])
 def test_a_step_descends_the_mean_over_all_devices(num_devices):
   mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
-  step = train.make_train_step(toy_loss, optax.sgd(0.1), mesh)
-  state = train.create_state(toy_networks(), optax.sgd(0.1))
+  step = train_step.make_train_step(toy_loss, optax.sgd(0.1), mesh)
+  state = train_step.create_state(toy_networks(), optax.sgd(0.1))
   batch = {"x": jnp.arange(8.0)}  # mean 3.5
 
   state, metrics = step(state, {"frozen": {"params": jnp.float32(5.0)}}, batch)
@@ -76,7 +76,7 @@ def test_epochs_count_how_often_a_frame_is_seen(epochs, steps):
 
 def test_the_learning_rate_falls_to_a_tenth():
   settings = ml_collections.ConfigDict(dict(learning_rate=0.5, beta1=0.0))
-  optimizer = train.make_optimizer(settings, steps=10)
+  optimizer = train_step.make_optimizer(settings, steps=10)
   state = optimizer.init(0.0)
   sizes = []
   for _ in range(11):
@@ -126,10 +126,10 @@ def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(num_devices):
   split, frozen = one_number_split(), {"frozen": {"params": jnp.float32(5.0)}}
   ends = []
   for many_steps, dispatches in ((True, (3, 1)), (False, (1, 1, 1, 1))):
-    steps = train.make_train_steps(
+    steps = train_step.make_train_steps(
       numbers_loss, optax.sgd(0.01), mesh, toy_sampling(), many_steps=many_steps
     )
-    state = train.create_state(toy_networks(), optax.sgd(0.01))
+    state = train_step.create_state(toy_networks(), optax.sgd(0.01))
     losses = []
     for count in dispatches:
       state, metrics = steps(state, frozen, split, jnp.int32(count))
@@ -150,10 +150,10 @@ def test_a_dispatch_counts_the_steps_before_the_first_loss_that_is_not_finite():
     value = jnp.where(one < 5, jnp.nan, one) + 0 * batch["label"].sum()
     return value, ({}, {})
 
-  steps = train.make_train_steps(
+  steps = train_step.make_train_steps(
     loss, optax.sgd(2.0), mesh, toy_sampling(), many_steps=True
   )
-  state = train.create_state(
+  state = train_step.create_state(
     {"one": {"params": jnp.float32(10)}}, optax.sgd(2.0)
   )
 

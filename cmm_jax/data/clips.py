@@ -18,7 +18,7 @@ class Clips:
 
   TensorFlow is not imported. Examples are decoded once and kept in memory: a
   clip of 32 frames of 64 pixels takes 0.4 MB, a dataset of UvA-NEMO's size half
-  a gigabyte.
+  a gigabyte, and as much again on every device that trains on it.
   """
 
   def __init__(self, data_dir: str, name: str, split: str):

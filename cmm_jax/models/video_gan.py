@@ -26,8 +26,7 @@ class VideoGAN(Model):
 
   Each label is a phase that samples that label's clips alone. No clip passes
   through another label's networks, BatchNorm's statistics are the label's own,
-  and one label's weights are in memory at a time. The networks have the same
-  names for all labels, so that only the first one compiles a program.
+  and one label's weights are in memory at a time.
   """
 
   generator: VideoGenerator

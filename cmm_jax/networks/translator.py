@@ -1,6 +1,7 @@
 """The image translator and its discriminator (section 3.4)."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax import struct
 from jax.typing import DTypeLike
@@ -21,18 +22,18 @@ class Translation(struct.PyTreeNode):
   """What the translator makes.
 
   Attributes:
-    faces: in [-1, 1].
-    flow: where each pixel of the face comes from in the neutral face, as an
-      offset in pixels, x then y; only with the output "motion".
-    mask: the share of new pixels, in [0, 1]; only with "motion".
-    new_pixels: what the neutral face does not show, in [-1, 1]; only with
-      "motion".
+    faces: [b h w 3] in [-1, 1].
+    flow: [b h w 2], where each pixel of the face comes from in the neutral
+      face, as an offset in pixels, x then y; only with the output "motion".
+    mask: [b h w 1] in [0, 1], the share of new pixels; only with "motion".
+    new_pixels: [b h w 3] in [-1, 1], what the neutral face does not show; only
+      with "motion".
   """
 
-  faces: Float[Array, "b h w 3"]
-  flow: Float[Array, "b h w 2"] | None = None
-  mask: Float[Array, "b h w 1"] | None = None
-  new_pixels: Float[Array, "b h w 3"] | None = None
+  faces: jax.Array
+  flow: jax.Array | None = None
+  mask: jax.Array | None = None
+  new_pixels: jax.Array | None = None
 
 
 class Translator(nn.Module):

@@ -13,7 +13,7 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cmm_jax import train
+from cmm_jax import train, train_step
 from cmm_jax.data import augment, pipeline
 from cmm_jax.models import mode_bank, registry
 from cmm_jax.models.base import AXIS, gan_losses
@@ -67,7 +67,7 @@ def compiled(name, num_devices, dtype="float32"):
   """The phase's step, and where its state and its batch have to lie."""
   mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
   loss = phase_named(name, dtype).loss
-  step = train.make_train_step(loss, optimizer(), mesh)
+  step = train_step.make_train_step(loss, optimizer(), mesh)
   everywhere = NamedSharding(mesh, PartitionSpec())
   return step, everywhere, NamedSharding(mesh, PartitionSpec(AXIS))
 
@@ -84,7 +84,7 @@ def taken(name, num_devices, batch, num_steps, dtype="float32"):
   """The state after some steps on one batch, and each step's scalars."""
   step, everywhere, split = compiled(name, num_devices, dtype)
   learnt, frozen = networks_of(phase_named(name))
-  state = train.create_state(learnt, optimizer())
+  state = train_step.create_state(learnt, optimizer())
   state = jax.device_put(state, everywhere)
   frozen = jax.device_put(frozen, everywhere)
   batch = jax.device_put(batch, split)
@@ -396,8 +396,8 @@ def test_other_forms_of_the_translator_train_too(batch, output):
     for i, name in enumerate(names)
   }
   mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
-  step = train.make_train_step(phase.loss, optimizer(), mesh)
-  state = train.create_state(
+  step = train_step.make_train_step(phase.loss, optimizer(), mesh)
+  state = train_step.create_state(
     {name: networks[name] for name in phase.trainable}, optimizer()
   )
 
