@@ -6,6 +6,7 @@ Nothing of cmm_jax may be imported before the hook that checks annotations.
 import importlib
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -106,6 +107,16 @@ def finished(data_dir, shared):
     main.train_all(miniature.config(data_dir, folder))
 
   return miniature.config(data_dir, made_once(shared / "finished", make))
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+  """The finished run's config, pointed at a copy of the run."""
+  workdir = tmp_path / "copy"
+  shutil.copytree(finished.workdir, workdir)
+  config = finished.copy_and_resolve_references()
+  config.workdir = str(workdir)
+  return config.lock()
 
 
 @pytest.fixture

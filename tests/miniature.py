@@ -1,5 +1,7 @@
 """A dataset of sketched faces, made in a second, and the smoke config on it."""
 
+import functools
+
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -121,3 +123,15 @@ def config(data_dir, workdir):
   config.train.checkpoint_every_steps = 1
   config.lock()
   return config
+
+
+@functools.cache
+def build_model(name="cmm_net", dtype="float32"):
+  """A model at miniature sizes, and its phases by their checkpoints' names."""
+  # Not at the top: conftest.py's import hook has to be there first.
+  from cmm_jax.models import registry
+
+  settings = config("nowhere", "nowhere")
+  settings.model.dtype = dtype
+  model = registry.build(settings, len(LABELS), name)
+  return model, {p.checkpoint_name: p for p in model.phases(settings)}

@@ -1,9 +1,16 @@
 """Functions of many examples give the same results however they are applied."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from cmm_jax.evaluation import batches
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("number", [1, 4, 5, 9])
@@ -60,3 +67,37 @@ def test_calls_are_made_with_each_set_of_arguments(tmp_path, min_calls):
     batches.call_in_processes(
       np.save, [str(tmp_path / "missing" / "a.npy")] * 2, [1, 2], min_calls=2
     )
+
+
+_KILLED = """
+import multiprocessing, os, signal
+import numpy as np
+from cmm_jax.evaluation import batches
+
+if __name__ == "__main__":
+  batches.apply_in_processes(np.negative, np.arange(8.0), min_examples=1)
+  print(*(child.pid for child in multiprocessing.active_children()))
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) == 1, reason="needs two CPU cores")
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+  script = tmp_path / "killed.py"
+  script.write_text(_KILLED)
+  environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+  done = subprocess.run(
+    [sys.executable, str(script)],
+    env=environment,
+    stdout=subprocess.PIPE,  # which the workers keep open while they live
+    text=True,
+    timeout=120,
+    check=False,
+  )
+
+  workers = [int(pid) for pid in done.stdout.split()]
+  assert workers
+  for pid in workers:
+    with pytest.raises(ProcessLookupError):
+      os.kill(pid, 0)

@@ -1,10 +1,7 @@
 """Each phase's loss: what it trains, what it leaves, on how many devices."""
 
-import dataclasses
 import functools
-import itertools
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import miniature
@@ -13,22 +10,13 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cmm_jax import train, train_step
+from cmm_jax import train_step
 from cmm_jax.data import augment, pipeline
-from cmm_jax.models import mode_bank, registry
-from cmm_jax.models.base import AXIS, gan_losses
+from cmm_jax.models import registry
+from cmm_jax.models.base import AXIS
 
 NUM_STEPS = 5
 PHASES = ("vae", "conditional", "modes", "translator", "regressors")
-
-
-@functools.cache
-def built(name="cmm_net", dtype="float32"):
-  """A model and its phases at miniature sizes; it uses no folders."""
-  config = miniature.config("nowhere", "nowhere")
-  config.model.dtype = dtype
-  model = registry.build(config, len(miniature.LABELS), name)
-  return model, {phase.checkpoint_name: phase for phase in model.phases(config)}
 
 
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
@@ -43,12 +31,12 @@ MODEL_OF = {
 
 
 def phase_named(name, dtype="float32"):
-  return built(MODEL_OF[name], dtype)[1][name]
+  return miniature.build_model(MODEL_OF[name], dtype)[1][name]
 
 
 @functools.cache
 def first_networks(model_name, names):
-  model, _ = built(model_name)
+  model, _ = miniature.build_model(model_name)
   networks = {}
   for i, name in enumerate(names):
     init = jax.jit(functools.partial(model.init, name))
@@ -197,193 +185,6 @@ def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
     np.testing.assert_allclose(other[name], value, rtol=1e-4, err_msg=name)
 
 
-# ------------------------------------------------------------------- the record
-
-
-@pytest.mark.parametrize("model", registry.MODELS)
-def test_what_a_phase_needs_was_trained_before_it(model):
-  trained = {}
-  before = [built(name)[1].items() for name in registry.parse_names(model)]
-  for name, phase in itertools.chain.from_iterable(before):
-    for network, earlier in (*phase.trainable.items(), *phase.frozen.items()):
-      if earlier is not None:
-        assert network in trained[earlier], f"{name} takes {network}"
-    assert not phase.trainable.keys() & phase.frozen.keys()
-    trained[name] = set(phase.trainable)
-  for phase, networks in built(model)[0].inference_networks().items():
-    assert trained[phase] >= set(networks)
-
-
-def test_a_model_that_does_not_exist_is_named_with_those_that_do():
-  config = miniature.config("nowhere", "nowhere")
-
-  with pytest.raises(
-    ValueError, match=r"no model 'gan'; choose one of cmm_net, .*video_gan"
-  ):
-    registry.build(config, 2, "gan")
-
-
-def test_the_order_is_the_papers():
-  _, by_name = built()
-
-  assert tuple(by_name) == PHASES
-  # Section 3.5; the regressors are ours, to measure.
-  order = [name for name in by_name if name != "regressors"]
-  assert order == ["vae", "conditional", "modes", "translator"]
-  assert by_name["conditional"].trainable == {"vae": "vae", "conditional": None}
-  assert by_name["modes"].trainable == {
-    "vae": "conditional",
-    "conditional": "conditional",
-    "modes": None,
-    "mode_discriminator": None,
-  }
-
-
-@pytest.mark.parametrize("setting", ["push_input", "reconstruction"])
-def test_a_choice_that_does_not_exist_is_named_with_those_that_do(setting):
-  config = miniature.config("nowhere", "nowhere")
-  config.modes[setting] = "both"
-
-  with pytest.raises(
-    ValueError, match=f"config.modes.{setting} is 'both'; choose one of '"
-  ):
-    registry.build(config, 2).phases(config)
-
-
-def test_a_list_of_models_puts_a_variant_after_its_base():
-  assert registry.parse_names("cra_net, video_gan") == ["cra_net", "video_gan"]
-  assert registry.parse_names("cmm_net_push_0,cra_net") == [
-    *("cmm_net", "cmm_net_push_0", "cra_net")
-  ]
-  every = registry.parse_names("mode_loss_variants")
-  variants = [f"cmm_net_{variant}" for variant in mode_bank.VARIANTS]
-  assert every == ["cmm_net", *variants]
-  with pytest.raises(
-    ValueError, match=r"'gan'; choose .*cra_net.*mode_loss_variants"
-  ):
-    registry.parse_names("cmm_net,gan")
-
-
-def test_a_variant_shares_all_phases_but_the_modes():
-  _, by_name = built("cmm_net_best_of_modes")
-
-  assert list(by_name) == ["modes_best_of_modes"]
-  assert (
-    by_name["modes_best_of_modes"].trainable == built()[1]["modes"].trainable
-  )
-
-
-def test_variants_change_one_setting_each():
-  config = miniature.config("nowhere", "nowhere")
-  base = {"paper": mode_bank.PAPER, "config": mode_bank.mode_settings(config)}
-
-  settings = {}
-  for name, variant in mode_bank.VARIANTS.items():
-    settings[name] = mode_bank.mode_settings(config, name)
-    one, other = (
-      dataclasses.asdict(s) for s in (settings[name], base[variant.base])
-    )
-    changed = {field for field in one if one[field] != other[field]}
-    assert len(changed) == (name != "as_printed"), name
-    assert changed == variant.changes.keys(), name
-  assert len({*settings.values(), base["config"]}) == len(settings) + 1
-
-
-def test_the_modes_weights_do_not_depend_on_how_many_labels_there_are():
-  config = miniature.config("nowhere", "nowhere")
-  model = registry.build(config, 5)
-
-  shapes = jax.eval_shape(
-    functools.partial(model.init, "conditional"), jax.random.key(0)
-  )
-
-  kernel = shapes["params"]["frame"]["OptimizedLSTMCell_0"]["ii"]["kernel"]
-  assert kernel.shape == (config.model.embedding_dim + 5, config.model.lstm_dim)
-  assert dataclasses.replace(model, num_labels=2).modes == model.modes
-
-
-# -------------------------------------------------------------------- baselines
-
-
-class _Discriminator(nn.Module):
-  """One weight, and a count of the examples that it has seen."""
-
-  @nn.compact
-  def __call__(self, x, train):
-    seen = self.variable("batch_stats", "seen", jnp.zeros, ())
-    seen.value += train * len(x)
-    return self.param("weight", nn.initializers.constant(2.0), ()) * x
-
-
-def test_each_player_descends_its_own_loss_alone():
-  real, fake = jnp.array([[3.0]]), jnp.array([[0.5]])
-  variables = _Discriminator().init(jax.random.key(0), real, False)
-
-  def total(params, fake):
-    metrics, statistics = gan_losses(
-      _Discriminator(), {**variables, "params": params}, (real,), (fake,)
-    )
-    return metrics["adversarial"] + metrics["discriminator"], statistics
-
-  (weight, face), statistics = jax.grad(total, (0, 1), has_aux=True)(
-    variables["params"], fake
-  )
-
-  def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-  # The discriminator: d/dw [softplus(-w r) + softplus(w f)], and nothing of G's
-  wanted = -3 * sigmoid(-6) + 0.5 * sigmoid(1)
-  np.testing.assert_allclose(weight["weight"], wanted, rtol=1e-5)
-  # The generator: d/df softplus(-w f)
-  np.testing.assert_allclose(face, [[-2 * sigmoid(-1)]], rtol=1e-5)
-  assert statistics["seen"] == 2  # one real, one fake
-
-
-def test_a_video_gan_is_trained_for_each_label_on_its_clips(clips):
-  _, by_name = built("video_gan")
-
-  assert [p.label for p in by_name.values()] == [0, 1]
-  for number, gan in enumerate(by_name.values()):
-    seen = train.clips_of_label(clips, gan.label)
-    assert len(seen) == len(clips) / 2
-    assert {clip["label"] for clip in seen} == {number}
-
-
-def test_a_video_gan_that_would_not_see_whole_clips_is_refused():
-  config = miniature.config("nowhere", "nowhere")
-  config.phases.video_gan.frames_per_clip = 8
-
-  with pytest.raises(
-    ValueError, match=r"frames_per_clip is 8.* set it to .*32"
-  ):
-    registry.build(config, 2, "video_gan").phases(config)
-
-
-def test_each_face_gets_the_clip_of_its_labels_own_generator():
-  model, _ = built("video_gan")
-  first = first_networks("video_gan", ("generator",))
-  variables = first["generator"]
-  turned = variables | {
-    "params": jax.tree.map(np.negative, variables["params"])
-  }
-  trained = {"video_gan_0": first, "video_gan_1": {"generator": turned}}
-  faces = np.stack([miniature.clip(s, 0, 0)["frames"][0] for s in (0, 1)])
-  generate = jax.jit(model.generate)
-
-  images, clips = generate(
-    trained, {"first_frame": faces, "label": np.array([0, 0])}
-  )
-  _, mixed = generate(
-    trained, {"first_frame": faces, "label": np.array([0, 1])}
-  )
-
-  assert images is None and clips.shape == (2, 1, 32, 64, 64, 3)
-  assert jnp.abs(clips).max() <= 1
-  np.testing.assert_array_equal(mixed[0], clips[0])
-  assert jnp.abs(mixed[1] - clips[1]).max() > 0.01
-
-
 @pytest.mark.parametrize("output", ["image", "residual"])
 def test_other_forms_of_the_translator_train_too(batch, output):
   config = miniature.config("nowhere", "nowhere")
@@ -407,16 +208,6 @@ def test_other_forms_of_the_translator_train_too(batch, output):
     losses.append(float(metrics["loss"]))
 
   assert losses[-1] < losses[0]
-
-
-def test_a_form_of_the_translator_that_does_not_exist_is_named():
-  config = miniature.config("nowhere", "nowhere")
-  config.model.translator_output = "flow"
-
-  with pytest.raises(
-    ValueError, match=r"translator_output is 'flow'; choose one of 'image', "
-  ):
-    registry.build(config, 2)
 
 
 @pytest.mark.parametrize("name", ["vae", "modes", "translator"])
@@ -450,8 +241,3 @@ def test_losses_in_bfloat16_agree_and_weights_stay_in_float32(name, batch):
     cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
     # An untrained BatchNorm amplifies differences of nearly equal embeddings.
     assert cosine > 0.5, network
-
-
-def test_a_type_to_compute_in_that_does_not_exist_is_named():
-  with pytest.raises(ValueError, match=r"dtype is 'float16': set it to"):
-    built(dtype="float16")

@@ -1,0 +1,156 @@
+"""From photos and arrays to smiles: the API and the command."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+import cmm_jax
+from cmm_jax import inference
+
+
+@pytest.fixture(scope="module")
+def generator(finished):
+  return inference.SmileGenerator(finished.workdir)
+
+
+def test_two_faces_give_the_conditional_sequence_and_the_modes(
+  generator, clips
+):
+  faces = np.stack([clips[i]["frames"][0] for i in (0, 1)])
+  points = np.stack([clips[i]["landmarks"][0] for i in (0, 1)])
+
+  smiles = generator.generate(faces, points, ["posed", "spontaneous"])
+
+  assert smiles.sequence_names == ("conditional", "mode_1", "mode_2", "mode_3")
+  assert smiles.landmark_images.shape == (2, 4, 32, 64, 64)
+  assert smiles.frames.shape == (2, 4, 32, 64, 64, 3)
+  assert smiles.landmark_images.dtype == smiles.frames.dtype == np.uint8
+  # Each face is made by itself, whatever stands beside it.
+  alone = generator.generate(faces[1:], points[1:], ["spontaneous"])
+  apart = smiles.frames[1].astype(int) - alone.frames[0]
+  assert np.abs(apart).max() <= 1
+
+
+def test_the_api_saves_the_smiles_of_photos_and_of_arrays(finished, tmp_path):
+  astronaut = skimage.data.astronaut()
+  photo = tmp_path / "astronaut.png"
+  Image.fromarray(astronaut).save(photo)
+  generator = cmm_jax.load(finished.workdir)
+
+  one = generator(photo, label="posed")
+  two = generator([photo, astronaut], label="posed")
+  one.save(tmp_path / "one")
+  two.save(tmp_path / "two")
+
+  assert len(one) == 1 and len(two) == 2
+  for smiles in (two[0], two[1]):
+    apart = smiles.frames.astype(int) - one.frames
+    assert np.abs(apart).max() <= 1
+  assert (tmp_path / "one" / "mode_3.mp4").exists()
+  folders = {p.name for p in (tmp_path / "two").iterdir()}
+  assert folders == {"astronaut", "photo_2"}
+  assert (tmp_path / "two" / "photo_2" / "contact_sheet.png").exists()
+
+
+def test_what_is_no_run_no_file_and_no_photo_is_named(generator):
+  with pytest.raises(FileNotFoundError, match=r"No run and no .*'none'.*train"):
+    cmm_jax.load("none")
+  with pytest.raises(ValueError, match="A photo is a int; give a path"):
+    generator(3, label="posed")
+
+
+def test_importing_the_package_imports_no_jax():
+  code = "import sys, cmm_jax; cmm_jax.load; print('jax' in sys.modules)"
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+  )
+
+  assert done.stdout.strip() == "False"
+
+
+def test_a_run_of_an_earlier_version_is_refused_with_one_sentence(copy):
+  file = pathlib.Path(copy.workdir) / "config.json"
+  content = file.read_text()
+  file.write_text(content.replace("translator_output", "from_neutral"))
+
+  with pytest.raises(ValueError, match=r"an earlier version .* again in"):
+    inference.SmileGenerator(copy.workdir)
+
+
+def test_a_label_that_was_not_trained_is_refused(generator, clips):
+  face, points = clips[0]["frames"][:1], clips[0]["landmarks"][:1]
+
+  with pytest.raises(ValueError, match="'happy'; choose one of spontaneous"):
+    generator.generate(face, points, ["happy"])
+
+
+def test_photos_become_videos_and_a_photo_without_a_face_stops_no_other(
+  finished, tmp_path, run_command, capsys
+):
+  photo, blank = tmp_path / "astronaut.png", tmp_path / "blank.png"
+  Image.fromarray(skimage.data.astronaut()).save(photo)
+  Image.fromarray(np.full((200, 200, 3), 128, np.uint8)).save(blank)
+
+  status = run_command(
+    "generate",
+    workdir=finished.workdir,
+    image=[str(blank), str(photo)],
+    label="posed",
+    out=str(tmp_path / "out"),
+  )
+
+  assert "1 of 2 photos gave no videos" in status  # a text exits with 1
+  assert "blank.png" in capsys.readouterr().err
+  assert not (tmp_path / "out" / "blank").exists()
+  folder = tmp_path / "out" / "astronaut" / "posed"
+  names = ("conditional", "mode_1", "mode_2", "mode_3")
+  files = {f"{name}.{kind}" for name in names for kind in ("mp4", "gif")}
+  found = {p.name: p.stat().st_size for p in folder.iterdir()}
+  assert found.keys() == files | {"contact_sheet.png", "smiles.npz"}
+  assert min(found.values()) > 0
+  with Image.open(folder / "mode_1.gif") as gif:
+    assert gif.n_frames == 32
+  with np.load(folder / "smiles.npz") as arrays:
+    assert arrays["frames"].shape == (4, 32, 64, 64, 3)
+    assert arrays["face"].shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+  ("change", "says"),
+  [
+    ({"workdir": "nowhere"}, "No trained model in .*nowhere.*train one with"),
+    ({"image": ["none.jpg"]}, "none.jpg"),
+    ({"label": "happy"}, "label 'happy'; choose one of spontaneous, posed"),
+  ],
+)
+def test_a_command_that_cannot_be_followed_says_so_in_one_error(
+  finished, tmp_path, run_command, change, says
+):
+  photo = tmp_path / "gray.png"
+  Image.fromarray(np.full((99, 99, 3), 128, np.uint8)).save(photo)
+  values = {
+    "workdir": finished.workdir,
+    "image": [str(photo)],
+    "label": "all",
+    "out": str(tmp_path / "out"),
+  }
+
+  status = run_command("generate", **(values | change))
+
+  assert status.startswith("error: ")
+  assert re.search(says, status, re.DOTALL)
+  assert not (tmp_path / "out").exists()
+
+
+def test_a_phase_that_is_not_trained_yet_is_named(copy):
+  shutil.rmtree(pathlib.Path(copy.workdir) / "checkpoints" / "translator")
+
+  with pytest.raises(FileNotFoundError, match="train phase 'translator' first"):
+    inference.SmileGenerator(copy.workdir)

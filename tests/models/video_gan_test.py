@@ -1,0 +1,66 @@
+"""Video-GAN's phases and inference."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import miniature
+import numpy as np
+import pytest
+
+from cmm_jax import train
+from cmm_jax.models import registry
+
+
+@functools.cache
+def first_networks(model_name, names):
+  model, _ = miniature.build_model(model_name)
+  networks = {}
+  for i, name in enumerate(names):
+    init = jax.jit(functools.partial(model.init, name))
+    networks[name] = jax.device_get(init(jax.random.key(i)))
+  return networks
+
+
+def test_a_video_gan_is_trained_for_each_label_on_its_clips(clips):
+  _, by_name = miniature.build_model("video_gan")
+
+  assert [p.label for p in by_name.values()] == [0, 1]
+  for number, gan in enumerate(by_name.values()):
+    seen = train.clips_of_label(clips, gan.label)
+    assert len(seen) == len(clips) / 2
+    assert {clip["label"] for clip in seen} == {number}
+
+
+def test_a_video_gan_that_would_not_see_whole_clips_is_refused():
+  config = miniature.config("nowhere", "nowhere")
+  config.phases.video_gan.frames_per_clip = 8
+
+  with pytest.raises(
+    ValueError, match=r"frames_per_clip is 8.* set it to .*32"
+  ):
+    registry.build(config, 2, "video_gan").phases(config)
+
+
+def test_each_face_gets_the_clip_of_its_labels_own_generator():
+  model, _ = miniature.build_model("video_gan")
+  first = first_networks("video_gan", ("generator",))
+  variables = first["generator"]
+  turned = variables | {
+    "params": jax.tree.map(np.negative, variables["params"])
+  }
+  trained = {"video_gan_0": first, "video_gan_1": {"generator": turned}}
+  faces = np.stack([miniature.clip(s, 0, 0)["frames"][0] for s in (0, 1)])
+  generate = jax.jit(model.generate)
+
+  images, clips = generate(
+    trained, {"first_frame": faces, "label": np.array([0, 0])}
+  )
+  _, mixed = generate(
+    trained, {"first_frame": faces, "label": np.array([0, 1])}
+  )
+
+  assert images is None and clips.shape == (2, 1, 32, 64, 64, 3)
+  assert jnp.abs(clips).max() <= 1
+  np.testing.assert_array_equal(mixed[0], clips[0])
+  assert jnp.abs(mixed[1] - clips[1]).max() > 0.01
