@@ -6,6 +6,8 @@ import functools
 import hashlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,7 +59,7 @@ def apply_in_processes(
     min_examples: with fewer, new processes take longer than they save, and the
       function is applied here.
   """
-  if len(arrays[0]) < min_examples:
+  if _num_processes() == 1 or len(arrays[0]) < min_examples:
     return function(*arrays)
   num_chunks = 4 * _num_processes()  # small, so that no process waits long
   chunks = (np.array_split(array, num_chunks) for array in arrays)
@@ -74,7 +76,8 @@ def call_in_processes(
     *arguments: of equal lengths.
     min_calls: with fewer, the function is called here.
   """
-  apply = map if len(arguments[0]) < min_calls else _pool().map
+  here = _num_processes() == 1 or len(arguments[0]) < min_calls
+  apply = map if here else _pool().map
   for _ in apply(function, *arguments):  # raises what a call raised
     pass
 
@@ -88,9 +91,22 @@ def _pool():
   """Worker processes, which stay until this process ends."""
   # Forking is unsafe once JAX has started its threads.
   context = multiprocessing.get_context("spawn")
-  pool = concurrent.futures.ProcessPoolExecutor(_num_processes(), context)
-  atexit.register(pool.shutdown)
+  pool = concurrent.futures.ProcessPoolExecutor(
+    _num_processes(), context, initializer=_follow_parent
+  )
+  atexit.register(pool.shutdown, cancel_futures=True)
   return pool
+
+
+def _follow_parent():
+  """Makes a worker leave Ctrl-C to its parent, and end when that is killed."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+  def wait():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+  threading.Thread(target=wait, daemon=True).start()
 
 
 class Memoized:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -70,34 +71,27 @@ def test_calls_are_made_with_each_set_of_arguments(tmp_path, min_calls):
 
 
 _KILLED = """
-import multiprocessing, os, signal
+import os, signal
 import numpy as np
 from cmm_jax.evaluation import batches
 
 if __name__ == "__main__":
   batches.apply_in_processes(np.negative, np.arange(8.0), min_examples=1)
-  print(*(child.pid for child in multiprocessing.active_children()))
   os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) == 1, reason="needs two CPU cores")
 def test_workers_end_when_their_parent_is_killed(tmp_path):
   script = tmp_path / "killed.py"
   script.write_text(_KILLED)
-  environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
+  # Returns when nobody has the output open any more, or fails by the timeout.
   done = subprocess.run(
     [sys.executable, str(script)],
-    env=environment,
-    stdout=subprocess.PIPE,  # which the workers keep open while they live
-    text=True,
-    timeout=120,
+    env=os.environ | {"PYTHONPATH": str(ROOT)},
+    stdout=subprocess.PIPE,
+    timeout=60,
     check=False,
   )
 
-  workers = [int(pid) for pid in done.stdout.split()]
-  assert workers
-  for pid in workers:
-    with pytest.raises(ProcessLookupError):
-      os.kill(pid, 0)
+  assert done.returncode == -signal.SIGKILL
