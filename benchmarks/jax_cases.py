@@ -86,7 +86,7 @@ def initial_networks(case: Case) -> dict[str, Any]:
   }
 
 
-def train_step(
+def build_train_step(
   case: Case,
   networks: dict[str, Any],
   optimizer: optax.GradientTransformation,
@@ -135,7 +135,7 @@ def _training(case, networks):
   settings = case.config().phases[case.kind]
   optimizer = train_step.make_optimizer(settings, _STEPS)
   mesh = train.device_mesh(case.clips)
-  step, state, frozen, batch = train_step(case, networks, optimizer, mesh)
+  step, state, frozen, batch = build_train_step(case, networks, optimizer, mesh)
 
   def run(repeats):
     nonlocal state

@@ -32,7 +32,7 @@ def jax_step(make_networks, kind, dtype="float32"):
   networks = jax.device_get(make_networks(case))  # the step donates them
   optimizer = optax.trace(decay=0.0)  # its state is the gradient
   mesh = Mesh(np.array(jax.devices()[:1]), (base.AXIS,))
-  step, state, frozen, batch = jax_cases.train_step(
+  step, state, frozen, batch = jax_cases.build_train_step(
     case, networks, optimizer, mesh
   )
   state, metrics = step(state, frozen, batch)
