@@ -45,10 +45,16 @@ class ImageKind:
   loss_name: str
 
 
-def landmark_images(size: int) -> ImageKind:
-  """Landmark images of `size` pixels, decoded as logits (eq. 1)."""
+def landmark_images(size: int, frame_size: int) -> ImageKind:
+  """Landmark images of `size` pixels, decoded as logits (eq. 1).
+
+  Args:
+    size: height and width of the landmark images.
+    frame_size: of the frames in whose pixels a batch has its landmarks.
+  """
 
   def draw(points):
+    points = landmarks.rescale(points, frame_size, size)
     return landmarks.draw(points, size)[..., None]
 
   return ImageKind(
@@ -92,10 +98,13 @@ class RecurrentGenerator:
     """Returns h_0 [b d] and h_1 ... h_T [b t d].
 
     BatchNorm uses its running statistics here, from phase 2 on (ours), so that
-    the network is trained as it is used.
+    the network is trained as it is used. The encoder gets no gradient (ours):
+    it makes the posterior that `posterior_nll` compares with, and would move
+    its own target, ever faster.
     """
     first = self.image_kind.first_frames(batch)
     embedding, _ = self.vae.apply(networks["vae"], first, method="encode")
+    embedding = jax.lax.stop_gradient(embedding)
     label = jax.nn.one_hot(batch["label"], self.num_labels)
     embeddings = self.conditional.apply(
       networks["conditional"], embedding, label
