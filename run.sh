@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage:
 #   ./run.sh                    install, render a dataset, train, write a report
-#   ./run.sh generate PHOTO...  make smile videos of your photos, once trained
+#   ./run.sh generate [FLAGS] PHOTO...  make smile videos of your photos
 #   ./run.sh setup [--all]      only install; --all adds what `tfds build`, real
 #                               datasets, the user study and the tests need
 #   ./run.sh test [ARGS]        install everything and run pytest with ARGS
@@ -155,14 +155,20 @@ case "${1:-main}" in
     $python -m cmm_jax.report --workdir=$workdir
     ;;
   generate)
-    [ $# -gt 1 ] || refuse "name a photo: ./run.sh generate photo.jpg"
-    photos=()
-    for photo in "${@:2}"; do
-      photos+=("--image=$(cd "$caller" && realpath -m -- "$photo")")
+    arguments=() photos=0
+    for argument in "${@:2}"; do
+      case $argument in
+        -*) arguments+=("$argument") ;;
+        *)
+          photos=$((photos + 1))
+          arguments+=("--image=$(cd "$caller" && realpath -m -- "$argument")")
+          ;;
+      esac
     done
+    [ $photos -gt 0 ] || refuse "name a photo: ./run.sh generate photo.jpg"
     setup core
     say "videos"
-    $python -m cmm_jax.generate --workdir=$workdir --out=smiles "${photos[@]}"
+    $python -m cmm_jax.generate --out=smiles "${arguments[@]}"
     ;;
   setup)
     case "${2:-}" in

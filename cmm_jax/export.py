@@ -1,13 +1,14 @@
-"""Writes a trained generator with its weights as one file.
+"""Writes a trained generator as one file, which needs the run no more.
 
-python -m cmm_jax.export --workdir=runs/quick --out=smiles.stablehlo
+python -m cmm_jax.export --workdir=runs/photos --out=smiles.safetensors
 
-The file is a StableHLO program for CPUs, Nvidia's GPUs and TPUs and for any
-number of faces. It needs the run no more:
+With the suffix .safetensors it holds the weights in half precision and the
+config; training can start from them (config.init_from). With any other suffix
+it is a StableHLO program with its weights, for CPUs, Nvidia's GPUs and TPUs and
+for any number of faces; `cmm_jax/stablehlo.py` shows how to run it without this
+package. Both generate:
 
-  generator = cmm_jax.load("smiles.stablehlo")
-
-`cmm_jax/stablehlo.py` shows how to run it without this package.
+  generator = cmm_jax.load("smiles.safetensors")
 """
 
 import pathlib
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
   """Writes the file; reports a user's mistakes in one line."""
   import jax
 
-  from cmm_jax import runtime, stablehlo
+  from cmm_jax import runtime, stablehlo, weights
 
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; the file is --out=…")
@@ -42,7 +43,15 @@ def main(argv: Sequence[str]) -> None:
   jax.config.update("jax_platforms", "cpu")
   runtime.configure()
   try:
-    print(stablehlo.write(_WORKDIR.value, _MODEL.value, _OUT.value))
+    if pathlib.Path(_OUT.value).suffix != weights.SUFFIX:
+      print(stablehlo.write(_WORKDIR.value, _MODEL.value, _OUT.value))
+    elif _MODEL.value == "cmm_net":
+      print(weights.write(_WORKDIR.value, _OUT.value))
+    else:
+      sys.exit(
+        f"error: a file of weights ({weights.SUFFIX}) holds CMM-Net; write "
+        f"{_MODEL.value} as a program, to a name with another suffix."
+      )
   except (OSError, ValueError) as error:
     sys.exit(f"error: {error}")
 

@@ -1,10 +1,11 @@
 """Generates smile videos from photos.
 
-python -m cmm_jax.generate --workdir=runs/quick --image=photo.jpg
+python -m cmm_jax.generate --image=photo.jpg
 
-For every photo and label it writes a folder with an MP4 and a GIF of each
-sequence (the conditional one and one per mode: the face above its landmarks), a
-contact sheet, and the frames as smiles.npz. A baseline has no landmarks.
+For every photo and label it writes a folder with a full-size MP4 and a preview
+(WebP) of each sequence: the conditional one and one per mode. A contact sheet
+shows them all, and aligned/ has the faces as the networks see them, above their
+landmarks, as MP4, GIF and NPZ. A baseline has the aligned faces alone.
 """
 
 import pathlib
@@ -14,9 +15,6 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-_WORKDIR = flags.DEFINE_string(
-  "workdir", None, "Folder of the run that trained the model.", required=True
-)
 _IMAGES = flags.DEFINE_multi_string(
   "image",
   None,
@@ -27,8 +25,33 @@ _LABEL = flags.DEFINE_string(
   "label", "all", "Kind of smile, as the dataset names it, or all."
 )
 _OUT = flags.DEFINE_string("out", "smiles", "Folder to write to.")
+_WORKDIR = flags.DEFINE_string(
+  "workdir",
+  None,
+  "Folder of a run, or a file of weights; by default the weights that come "
+  "with this package.",
+)
 _MODEL = flags.DEFINE_string(
-  "model", "cmm_net", "Model to generate with: cmm_net, video_gan or cra_net."
+  "model", "cmm_net", "Model of the run: cmm_net, video_gan or cra_net."
+)
+_STRENGTH = flags.DEFINE_float(
+  "strength", 1.0, "How far the smiles go: 0 is still, 1 as learned.", 0, 1.5
+)
+_FRAMES = flags.DEFINE_integer(
+  "frames", None, "Frames from neutral to smile; more are slower.", 2, 10_000
+)
+_FPS = flags.DEFINE_float("fps", 20.0, "Frames per second.", 1, 240)
+_LOOP = flags.DEFINE_bool(
+  "loop", False, "Whether the smile fades again, so that the video repeats."
+)
+_FACE = flags.DEFINE_integer(
+  "face", None, "Which face, from the left; by default the largest.", 1
+)
+_MODES = flags.DEFINE_list(
+  "modes", None, "Sequences to write, such as conditional,mode_2."
+)
+_SIZE = flags.DEFINE_integer(
+  "size", 3840, "Longest side of the videos; larger photos are reduced.", 64
 )
 
 
@@ -55,16 +78,27 @@ def main(argv: Sequence[str]) -> None:
   folders = _folder_names(files)
   for file in files:
     try:
-      face, points = generator.align(file)
-      for label in labels:
+      for label, smiles in _generate(generator, file, labels):
         folder = pathlib.Path(_OUT.value) / folders[file] / label
-        generator.generate(face[None], points[None], [label]).save(folder)
+        smiles.save(folder, _FPS.value)
         print(f"{file}: {label} -> {folder}")
     except (OSError, ValueError) as error:
       failed += 1
       print(f"error: {error}", file=sys.stderr)
   if failed:
     sys.exit(f"{failed} of {len(files)} photos gave no videos (see above).")
+
+
+def _generate(generator, file, labels):
+  """The smiles of one photo, by label."""
+  aligned = generator.align(file, face=_FACE.value, max_size=_SIZE.value)
+  for label in labels:
+    smiles = generator.smile([aligned], label, strength=_STRENGTH.value)
+    if _FRAMES.value is not None or _LOOP.value:
+      smiles = smiles.retime(_FRAMES.value, loop=_LOOP.value)
+    if _MODES.value:
+      smiles = smiles.select(_MODES.value)
+    yield label, smiles
 
 
 def _show_warning(message, *_):

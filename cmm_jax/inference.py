@@ -1,4 +1,4 @@
-"""From a photo to smile videos, with the weights of a run."""
+"""From a photo to smile videos, with trained weights."""
 
 import dataclasses
 import os
@@ -10,93 +10,29 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-FRAMES_PER_SECOND = 20
-_VIDEO_SCALE = 4  # frames of 64 pixels are too small to watch
+from cmm_jax import full_size
+from cmm_jax.smiles import Smiles
+
+# The longest side of full-size videos, unless another is asked for: what phones
+# and browsers play.
+MAX_SIZE = 3840
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Smiles:
-  """Generated sequences: s = K+1 of each of b faces, or one from a baseline.
+class AlignedFace:
+  """A face of a photo.
 
   Attributes:
-    landmark_images: grayscale, or None from a baseline.
-    frames: RGB. The first sequence is the conditional LSTM's, the others are
-      the modes'.
-    faces: the aligned faces that they were generated from.
-    names: a name for each face, used for its folder.
+    photo: with the place of the face.
+    frame: the aligned face.
+    points: its landmarks, in pixels of the aligned face.
+    name: of the photo.
   """
 
-  landmark_images: UInt8[np.ndarray, "b s t h w"] | None
-  frames: UInt8[np.ndarray, "b s t h w 3"]
-  faces: UInt8[np.ndarray, "b h w 3"] | None = None
-  names: tuple[str, ...] = ()
-
-  @property
-  def sequence_names(self) -> tuple[str, ...]:
-    """The names of the s sequences."""
-    num_modes = self.frames.shape[1] - 1
-    if not num_modes:
-      return ("smile",)
-    return ("conditional", *(f"mode_{k + 1}" for k in range(num_modes)))
-
-  def __len__(self) -> int:
-    return len(self.frames)
-
-  def __getitem__(self, index: int) -> "Smiles":
-    """The sequences of one face."""
-    index = range(len(self))[index]
-    one = slice(index, index + 1)
-    images, faces = self.landmark_images, self.faces
-    return Smiles(
-      None if images is None else images[one],
-      self.frames[one],
-      None if faces is None else faces[one],
-      self.names[one],
-    )
-
-  def save(self, folder: str | os.PathLike) -> None:
-    """Writes an MP4 and a GIF of every sequence, a contact sheet and arrays.
-
-    Several faces get a folder each, within `folder` and by their names.
-
-    Raises:
-      OSError: a file cannot be written.
-    """
-    folder = pathlib.Path(folder)
-    if len(self) == 1:
-      self._save_one(folder)
-      return
-    names = self.names or [f"face_{i + 1}" for i in range(len(self))]
-    for i, name in enumerate(names):
-      self[i]._save_one(folder / name)
-
-  def _save_one(self, folder):
-    from PIL import Image
-
-    from cmm_jax import video
-
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    arrays = {"frames": self.frames[0]}
-    if self.landmark_images is not None:
-      arrays["landmark_images"] = self.landmark_images[0]
-    if self.faces is not None:
-      arrays["face"] = self.faces[0]
-    for index, name in enumerate(self.sequence_names):
-      shown = [self.frames[0, index]]
-      rows.append((name.replace("_", " "), shown[0]))
-      if self.landmark_images is not None:
-        gray = self.landmark_images[0, index][..., None]
-        shown.append(np.repeat(gray, 3, axis=-1))
-        rows.append(("", shown[1]))
-      frames = video.upscale(np.concatenate(shown, axis=1), _VIDEO_SCALE)
-      video.write_mp4(folder / f"{name}.mp4", frames, FRAMES_PER_SECOND)
-      video.write_gif(folder / f"{name}.gif", frames, FRAMES_PER_SECOND)
-    sheet = video.contact_sheet(rows, columns=8, scale=2)
-    Image.fromarray(sheet).save(folder / "contact_sheet.png")
-    np.savez_compressed(
-      folder / "smiles.npz", names=np.array(self.sequence_names), **arrays
-    )
+  photo: full_size.Photo
+  frame: UInt8[np.ndarray, "h w 3"]
+  points: Float[np.ndarray, "68 2"]
+  name: str
 
 
 class Generator:
@@ -113,50 +49,83 @@ class Generator:
     labels: Sequence[str],
     image_size: int,
   ):
-    """Wraps `program(inputs) -> {"landmark_images", "frames"}`."""
+    """Wraps `program(inputs)`, which returns arrays as `to_arrays` does."""
     self._program = program
     self.labels = list(labels)
     self.image_size = image_size
     self._detector = None
 
-  def __call__(self, photos: Any, label: str) -> Smiles:
+  def __call__(
+    self,
+    photos: Any,
+    label: str,
+    *,
+    strength: float = 1.0,
+    face: int | None = None,
+    max_size: int | None = MAX_SIZE,
+  ) -> Smiles:
     """Generates the smiles of one or several photos.
-
-    In each photo the largest face is taken, with a warning if there are more.
 
     Args:
       photos: a path, or an RGB image as uint8 [h w 3], or a sequence of these.
       label: one of `labels`.
+      strength: how far the smiles go, from 0 (still) over 1 (as learned) to
+        1.5.
+      face: which face of a photo, counted from the left from 1 on; by default
+        the largest, with a warning if there are more.
+      max_size: larger photos are reduced to this longest side, in pixels; None
+        leaves all as they are.
 
     Raises:
-      ValueError: the label is unknown, or a photo shows no usable face.
+      ValueError: an argument is invalid, or a photo shows no usable face.
       OSError: a photo cannot be read.
     """
     self.check_label(label)
     if not isinstance(photos, Sequence) or isinstance(photos, str):
       photos = [photos]
-    faces, points, names = [], [], []
-    for number, photo in enumerate(photos, start=1):
-      is_path = isinstance(photo, str | os.PathLike)
-      name = pathlib.Path(photo).stem if is_path else f"photo_{number}"
-      face, landmarks = self.align(photo, name)
-      faces.append(face)
-      points.append(landmarks)
+    if not photos:
+      raise ValueError("No photos were given.")
+    aligned = [
+      self.align(photo, f"photo_{number}", face=face, max_size=max_size)
+      for number, photo in enumerate(photos, start=1)
+    ]
+    return self.smile(aligned, label, strength=strength)
+
+  def smile(
+    self, faces: Sequence[AlignedFace], label: str, *, strength: float = 1.0
+  ) -> Smiles:
+    """Generates the smiles of faces that `align` returned.
+
+    Args:
+      faces: at least one.
+      label, strength: as in `__call__`.
+
+    Raises:
+      ValueError: the label is unknown, or the strength is out of range.
+    """
+    smiles = self.generate(
+      np.stack([face.frame for face in faces]),
+      np.stack([face.points for face in faces]),
+      label,
+      strength=strength,
+    )
+    names = []
+    for face in faces:
+      name = face.name
       while name in names:
         name += "_2"
       names.append(name)
-    if not faces:
-      raise ValueError("No photos were given.")
-    smiles = self.generate(
-      np.stack(faces), np.stack(points), [label] * len(faces)
+    return dataclasses.replace(
+      smiles, photos=tuple(face.photo for face in faces), names=tuple(names)
     )
-    return dataclasses.replace(smiles, names=tuple(names))
 
   def generate(
     self,
     faces: UInt8[np.ndarray, "b h w 3"],
     points: Float[np.ndarray, "b 68 2"],
     labels: str | Sequence[str],
+    *,
+    strength: float = 1.0,
   ) -> Smiles:
     """Generates the smiles of aligned faces.
 
@@ -164,15 +133,21 @@ class Generator:
       faces: aligned by `preprocess.align`, `image_size` wide.
       points: their landmarks, in pixels of the aligned faces.
       labels: one of `self.labels`, for all faces or for each.
+      strength: as in `__call__`.
 
     Raises:
-      ValueError: a label is unknown, or an array has another shape.
+      ValueError: a label is unknown, the strength is out of range, or an array
+        has another shape.
     """
     faces, points = np.asarray(faces), np.asarray(points, np.float32)
     if isinstance(labels, str):
       labels = [labels] * len(faces)
     for label in labels:
       self.check_label(label)
+    if not 0 <= strength <= 1.5:
+      raise ValueError(
+        f"The strength is {strength}; give a number from 0 (still) to 1.5."
+      )
     batch, size = len(labels), self.image_size
     expected = (batch, size, size, 3), (batch, 68, 2)
     shapes = faces.shape, points.shape
@@ -188,6 +163,7 @@ class Generator:
       "first_frame": faces,
       "first_points": points,
       "label": np.array(numbers, np.int32),
+      "strength": np.full(batch, strength, np.float32),
     }
     return Smiles(**self._program(inputs), faces=faces)
 
@@ -200,16 +176,19 @@ class Generator:
       )
 
   def align(
-    self, photo: Any, source: str = "the photo"
-  ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]:
-    """Detects and aligns the largest face of a photo.
+    self,
+    photo: Any,
+    name: str = "photo",
+    *,
+    face: int | None = None,
+    max_size: int | None = MAX_SIZE,
+  ) -> AlignedFace:
+    """Detects and aligns a face of a photo.
 
     Args:
       photo: a path, or an RGB image as uint8 [h w 3].
-      source: what messages call the photo, if it is an image.
-
-    Returns:
-      The aligned face, `image_size` wide, and its landmarks in its pixels.
+      name: what messages and folders call the photo, if it is an image.
+      face, max_size: as in `__call__`.
 
     Raises:
       ValueError: the photo shows no usable face.
@@ -221,7 +200,7 @@ class Generator:
     if self._detector is None:
       self._detector = faces.FaceDetector()
     if isinstance(photo, np.ndarray):
-      image = photo
+      image, source = photo, name
     elif not isinstance(photo, str | os.PathLike):
       raise ValueError(
         f"A photo is a {type(photo).__name__}; give a path, or an RGB image as "
@@ -229,37 +208,42 @@ class Generator:
       )
     else:
       image, source = photos.read(photo), str(photo)
-    detected = self._detector.detect(image)
-    face = faces.largest(detected, source)
-    if len(detected) > 1:
-      warnings.warn(
-        f"{source} shows {len(detected)} faces; the largest is taken.",
-        stacklevel=2,
-      )
-    return align.align(image, face.points, self.image_size)
+      name = pathlib.Path(photo).stem
+    image = full_size.limit_size(image, max_size)
+    chosen = _choose_face(self._detector.detect(image), face, source)
+    to_frame = align.similarity(chosen.points, self.image_size)
+    return AlignedFace(
+      full_size.Photo(image, to_frame, self.image_size),
+      to_frame.warp(image, self.image_size),
+      to_frame.transform(chosen.points).astype(np.float32),
+      name,
+    )
 
 
 class SmileGenerator(Generator):
-  """A model that a run has trained, ready to generate."""
+  """A trained model, ready to generate."""
 
-  def __init__(self, workdir: str | os.PathLike, model: str = "cmm_net"):
-    """Loads the networks of a run.
+  def __init__(
+    self, source: str | os.PathLike | None = None, model: str = "cmm_net"
+  ):
+    """Loads the networks.
 
     Args:
-      workdir: the run's folder.
-      model: the name of one of the models trained there.
+      source: the folder of a run, or a file of weights; by default the weights
+        that this package ships.
+      model: the name of one of the models trained in the run.
 
     Raises:
       FileNotFoundError: the run or the model has not been trained.
-      ValueError: there is no such model.
+      ValueError: there is no such model, or the file is damaged.
     """
     import jax
 
     from cmm_jax import runtime
 
-    built, networks, labels, image_size = load_model(workdir, model)
+    built, networks, labels, image_size = load_model(source, model)
     compiled = jax.jit(
-      to_uint8(built.generate), compiler_options=runtime.compiler_options()
+      to_arrays(built.generate), compiler_options=runtime.compiler_options()
     )
     super().__init__(
       lambda inputs: jax.device_get(compiled(networks, inputs)),
@@ -269,9 +253,12 @@ class SmileGenerator(Generator):
 
 
 def load_model(
-  workdir: str | os.PathLike, model: str
+  source: str | os.PathLike | None, model: str
 ) -> tuple[Any, Any, list[str], int]:
-  """Loads what a run has trained of a model.
+  """Loads a trained model.
+
+  Args:
+    source, model: as in `SmileGenerator`.
 
   Returns:
     The `Model`, its networks as `Model.generate` takes them, the labels that it
@@ -279,31 +266,69 @@ def load_model(
 
   Raises:
     FileNotFoundError: the run or the model has not been trained.
-    ValueError: there is no such model.
+    ValueError: there is no such model, or the file is damaged.
   """
   import jax
 
-  from cmm_jax import checkpoints, run_config
+  from cmm_jax import checkpoints, run_config, weights
   from cmm_jax.models import registry
 
-  config, labels = run_config.read_config(workdir)
-  built = registry.build(config, len(labels), model)
-  networks = {
-    phase: checkpoints.load_networks(workdir, dict.fromkeys(names, phase))
-    for phase, names in built.inference_networks().items()
-  }
+  if source is None or pathlib.Path(source).is_file():
+    saved = weights.read(source)
+    built = registry.build(saved.config, len(saved.labels), model)
+    networks = {
+      phase: {name: saved.network(name) for name in names}
+      for phase, names in built.inference_networks().items()
+    }
+    config, labels = saved.config, saved.labels
+  else:
+    config, labels = run_config.read_config(source)
+    built = registry.build(config, len(labels), model)
+    networks = {
+      phase: checkpoints.load_networks(source, dict.fromkeys(names, phase))
+      for phase, names in built.inference_networks().items()
+    }
   return built, jax.device_put(networks), labels, config.data.image_size
 
 
-def to_uint8(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-  """Wraps `Model.generate` to return uint8 arrays by name; traceable."""
+def to_arrays(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+  """Wraps `Model.generate` to return arrays by name; traceable.
+
+  "landmark_images" and "frames" are uint8; "motion" is float16 [b s t h w 6],
+  as `full_size.render` takes it, or None from a model without motion.
+  """
   import jax.numpy as jnp
 
-  def generate_uint8(networks, inputs):
-    images, faces = generate(networks, inputs)
+  def generate_arrays(networks, inputs):
+    images, made = generate(networks, inputs)
     if images is not None:
       images = jnp.round(255 * images[..., 0]).astype(jnp.uint8)
-    frames = jnp.round(127.5 * (faces + 1)).astype(jnp.uint8)
-    return {"landmark_images": images, "frames": frames}
+    frames = jnp.round(127.5 * (made.faces + 1)).astype(jnp.uint8)
+    motion = None
+    if made.flow is not None:
+      motion = jnp.concatenate([made.flow, made.mask, made.new_pixels], -1)
+      motion = motion.astype(jnp.float16)
+    return {"landmark_images": images, "frames": frames, "motion": motion}
 
-  return generate_uint8
+  return generate_arrays
+
+
+def _choose_face(detected, number, source):
+  """The face with this number from the left, or the largest."""
+  from cmm_jax.preprocess import faces
+
+  if number is None:
+    if len(detected) > 1:
+      warnings.warn(
+        f"{source} shows {len(detected)} faces; the largest is taken. Choose "
+        "another by its number from the left: --face=1.",
+        stacklevel=3,
+      )
+    return faces.largest(detected, source)
+  ordered = sorted(detected, key=lambda face: face.points[:, 0].mean())
+  if ordered and not 1 <= number <= len(ordered):
+    raise ValueError(
+      f"{source} shows {len(ordered)} faces, and face {number} was asked for; "
+      f"faces are counted from the left, from 1 to {len(ordered)}."
+    )
+  return faces.largest(ordered[number - 1 : number], source)

@@ -87,6 +87,13 @@ def eyes_and_mouth(
   )
 
 
+def rescale(
+  points: Float[Array, "*any 2"], size: int, new_size: int
+) -> Float[Array, "*any 2"]:
+  """The points in pixels of an image that is resized to `new_size` pixels."""
+  return (points + 0.5) * (new_size / size) - 0.5
+
+
 def interocular_distance(
   points: Float[np.ndarray, "*any 68 2"],
 ) -> Float[np.ndarray, "*any"]:
@@ -148,3 +155,50 @@ def draw(
     precision=jax.lax.Precision.HIGHEST,
   )
   return jnp.minimum(image, 1)
+
+
+# Around the face, counterclockwise in the image: the jaw, then the brows.
+_OUTLINE = np.array([*JAW, *reversed(LEFT_BROW), *reversed(RIGHT_BROW)])
+
+# How far the soft face mask reaches beyond the outline, as a share of the
+# aligned frame: all of it up to the first number, nothing from the second on.
+_MASK_FEATHER = (0.02, 0.14)
+
+
+def face_mask(
+  points: Float[Array, "*any 68 2"], size: int
+) -> Float[Array, "*any {size} {size}"]:
+  """A soft mask of the face: 1 inside jaw and brows, 0 far outside (ours).
+
+  Args:
+    points: landmarks in pixels of an aligned frame.
+    size: height and width of the frame in pixels.
+
+  Returns:
+    Masks in [0, 1], exactly 0 from 14 % of the frame beyond the outline on.
+  """
+  start = jnp.asarray(points, jnp.float32)[..., _OUTLINE, :]
+  end = jnp.roll(start, -1, axis=-2)
+  # All [*any n size size]: the pixels seen from each edge's start, the edges.
+  shape = (*start.shape[:-1], size, size)
+  columns, rows = jnp.meshgrid(*[jnp.arange(size, dtype=jnp.float32)] * 2)
+
+  def per_edge(values):
+    return jnp.broadcast_to(values[..., None, None], shape)
+
+  x = jnp.broadcast_to(columns, shape) - per_edge(start[..., 0])
+  y = jnp.broadcast_to(rows, shape) - per_edge(start[..., 1])
+  edge_x = per_edge(end[..., 0] - start[..., 0])
+  edge_y = per_edge(end[..., 1] - start[..., 1])
+  length = jnp.maximum(jnp.square(edge_x) + jnp.square(edge_y), 1e-6)
+  along = jnp.clip((x * edge_x + y * edge_y) / length, 0, 1)
+  squared = jnp.square(x - along * edge_x) + jnp.square(y - along * edge_y)
+  distance = jnp.sqrt(jnp.min(squared, axis=-3))
+  # Even-odd rule: edges that a ray to the right crosses.
+  above, next_above = y < 0, y - edge_y < 0
+  slope = edge_x / jnp.where(edge_y == 0, 1, edge_y)
+  crossed = (above != next_above) & (x < y * slope)
+  inside = jnp.sum(crossed, axis=-3) % 2 == 1
+  full, none = (share * size for share in _MASK_FEATHER)
+  fade = jnp.clip((none - distance) / (none - full), 0, 1)
+  return jnp.where(inside, 1.0, fade * fade * (3 - 2 * fade))

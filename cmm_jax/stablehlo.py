@@ -10,8 +10,10 @@ the run nor, where this package is missing, more than jax and flatbuffers:
     "first_frame": faces,  # uint8 [b 64 64 3], aligned
     "first_points": points,  # float32 [b 68 2], x and y in their pixels
     "label": numbers,  # int32 [b], each below the number of labels
+    "strength": strength,  # float32 [b], 1 as learned
   })
   made["frames"], made["landmark_images"]  # uint8 [b s t 64 64 (3)]
+  made["motion"]  # float16 [b s t 64 64 6], as full_size.render takes it
   json.loads(content.rpartition(b"\n")[2])["labels"]  # in their order
 
 JAX reads what it wrote up to half a year before.
@@ -35,7 +37,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 _TOLERANCE = 1
 
 # Of the program's inputs and outputs; another number is another interface.
-_FORMAT = 2
+_FORMAT = 3
 
 
 class ExportedGenerator(inference.Generator):
@@ -109,13 +111,14 @@ def serialize(workdir: str, model: str) -> bytes:
   built, networks, labels, size = inference.load_model(workdir, model)
 
   def generate(inputs):
-    return inference.to_uint8(built.generate)(networks, inputs)
+    return inference.to_arrays(built.generate)(networks, inputs)
 
   (b,) = jax.export.symbolic_shape("b")
   inputs = {
     "first_frame": jax.ShapeDtypeStruct((b, size, size, 3), np.uint8),
     "first_points": jax.ShapeDtypeStruct((b, 68, 2), np.float32),
     "label": jax.ShapeDtypeStruct((b,), np.int32),
+    "strength": jax.ShapeDtypeStruct((b,), np.float32),
   }
   exported = jax.export.export(jax.jit(generate), platforms=PLATFORMS)(inputs)
   program = bytes(exported.serialize())

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from clu import parameter_overview
+from flax import traverse_util
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cmm_jax import monitor, runtime
+from cmm_jax import monitor, runtime, weights
 from cmm_jax.checkpoints import Checkpoints, load_networks
 from cmm_jax.data import augment, pipeline
 from cmm_jax.data.clips import Clips
@@ -167,6 +168,9 @@ def make_sampling(
       stretch=data.stretch,
       shift=data.shift,
       color=data.color,
+      light=data.light,
+      blur=data.blur,
+      compression=data.compression,
       parts=data.parts,
     ),
     seed=config.seed + _stable_hash(phase.checkpoint_name),
@@ -201,6 +205,7 @@ def _initial_state(phase, model, config, optimizer):
   """Initializes networks at random or from earlier phases."""
   earlier = {n: p for n, p in phase.trainable.items() if p is not None}
   networks = load_networks(config.workdir, earlier) if earlier else {}
+  given = _initial_weights(model, config)
   key = jax.random.fold_in(
     jax.random.key(config.seed), _stable_hash(phase.checkpoint_name)
   )
@@ -209,7 +214,38 @@ def _initial_state(phase, model, config, optimizer):
       init = functools.partial(model.init, name)
       init = jax.jit(init, compiler_options=runtime.compiler_options())
       networks[name] = init(jax.random.fold_in(key, _stable_hash(name)))
+      if name in given:
+        _check_shapes(name, given[name], networks[name])
+        networks[name] = given[name]
   return create_state(networks, optimizer)
+
+
+def _initial_weights(model, config):
+  """The networks that `config.init_from` names, for a model that can use them.
+
+  Raises:
+    FileNotFoundError, ValueError: as for `weights.read`.
+  """
+  if not config.init_from or not model.fine_tunes:
+    return {}
+  source = None if config.init_from == "weights" else config.init_from
+  return weights.read(source).networks
+
+
+def _check_shapes(name, given, expected):
+  """Raises a ValueError unless given variables have the expected shapes."""
+  given, expected = (
+    traverse_util.flatten_dict(jax.tree.map(np.shape, tree), sep="/")
+    for tree in (given, expected)
+  )
+  for array in sorted(given.keys() | expected.keys()):
+    if given.get(array) != expected.get(array):
+      raise ValueError(
+        f"config.init_from: {name}/{array} has the shape {given.get(array)} "
+        f"in the file, and these settings want {expected.get(array)}; use the "
+        "config that the weights were trained with (configs/photos.py for the "
+        "shipped ones), or leave init_from empty."
+      )
 
 
 def _restore(checkpoints, state):

@@ -1,8 +1,9 @@
 """Writes MP4s, GIFs and contact sheets, atomically (atomic.py)."""
 
 import fractions
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,20 +26,30 @@ _PALETTE_FRAMES = 8
 _PALETTE_PIXELS = 2**16
 
 
+# In every MP4: what it is, whoever meets it later.
+_COMMENT = "Generated from one photo by cmm_jax; it was never filmed."
+
+# FFmpeg's threads each keep some frames, which takes memory at large sizes.
+_ENCODER_THREADS = 2
+
+
 def write_mp4(
   path: str | os.PathLike,
-  frames: UInt8[np.ndarray, "t h w 3"],
+  frames: Iterable[UInt8[np.ndarray, "h w 3"]],
   frames_per_second: float,
+  *,
+  preset: str = "medium",
 ) -> None:
   """Writes an MP4 that browsers and phones play (H.264, 4:2:0).
 
   Chroma has half the resolution. The format needs even sides: the last row or
-  column of an odd side is repeated.
+  column of an odd side is repeated. The frames are taken one at a time.
 
   Args:
     path: the file to write; its folder is created if necessary.
-    frames: RGB, 0 to 255.
+    frames: RGB, 0 to 255, all of one size.
     frames_per_second: a positive number.
+    preset: FFmpeg's balance of speed and file size, such as "veryfast".
 
   Raises:
     ValueError: the frames or the frame rate are invalid.
@@ -46,12 +57,11 @@ def write_mp4(
     RuntimeError: PyAV was built without an H.264 encoder.
     OSError: the file cannot be written.
   """
-  frames = _check_frames(frames)
   _check_rate(frames_per_second)
-  _, height, width, _ = frames.shape
-  frames = np.pad(
-    frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge"
-  )
+  frames = iter(frames)
+  first = _check_frames(list(itertools.islice(frames, 1)))
+  height, width, _ = first[0].shape
+  padding = (0, height % 2), (0, width % 2), (0, 0)
   rate = fractions.Fraction(frames_per_second).limit_denominator(1001)
   av = import_av()
   if "libx264" not in av.codecs_available:
@@ -67,14 +77,18 @@ def write_mp4(
     ) as container,
   ):
     stream = container.add_stream(
-      "libx264", rate=rate, options={"crf": "16", "preset": "medium"}
+      "libx264", rate=rate, options={"crf": "16", "preset": preset}
     )
-    stream.width, stream.height = frames.shape[2], frames.shape[1]
+    container.metadata["comment"] = _COMMENT
+    stream.width, stream.height = width + width % 2, height + height % 2
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
+    context.thread_count = _ENCODER_THREADS
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED_RANGE
-    for pixels in frames:
+    for pixels in itertools.chain(first, frames):
+      if width % 2 or height % 2:
+        pixels = np.pad(pixels, padding, mode="edge")
       frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
       frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
       container.mux(stream.encode(frame))
@@ -125,6 +139,39 @@ def write_gif(
       append_images=images[1:],
       duration=[int(d) for d in 10 * np.diff(ends)],  # milliseconds
       loop=0,
+    )
+
+
+def write_webp(
+  path: str | os.PathLike,
+  frames: Iterable[UInt8[np.ndarray, "h w 3"]],
+  frames_per_second: float,
+) -> None:
+  """Writes an animated WebP that loops forever: all colors, small files.
+
+  Args:
+    path: the file to write; its folder is created if necessary.
+    frames: RGB, 0 to 255.
+    frames_per_second: a positive number.
+
+  Raises:
+    ValueError: the frames or the frame rate are invalid.
+    OSError: the file cannot be written.
+  """
+  frames = _check_frames(np.stack(list(frames)))
+  _check_rate(frames_per_second)
+  ends = np.rint(1000 * np.arange(len(frames) + 1) / frames_per_second)
+  images = [Image.fromarray(frame) for frame in frames]
+  with atomic.atomic_path(path) as partial:
+    images[0].save(
+      partial,
+      format="WEBP",
+      save_all=True,
+      append_images=images[1:],
+      duration=[int(d) for d in np.diff(ends)],
+      loop=0,
+      quality=80,
+      method=2,
     )
 
 

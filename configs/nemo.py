@@ -43,6 +43,8 @@ def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.workdir = "runs/nemo"
   config.seed = 0
+  # To fine-tune: "weights", those that the package ships, or a file's path.
+  config.init_from = ""
 
   config.data = ml_collections.ConfigDict()
   config.data.name = "uva_nemo/64x64"
@@ -54,9 +56,15 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.shift = 1.0  # deviation, in pixels of 64
   config.data.parts = 0.06  # deviation of the face's parts
   config.data.color = 0.15  # deviation of contrast and channel mixing
+  # For photos as people take them: see `data.augment.Augmentation`.
+  config.data.light = 0.0
+  config.data.blur = 0.0
+  config.data.compression = 0.0
 
   config.model = ml_collections.ConfigDict()
   config.model.embedding_dim = 100  # section 4.1
+  # Height and width in pixels; 64 also where frames are larger (ours).
+  config.model.landmark_image_size = 64
   config.model.vae_width = 64  # section 4.1
   config.model.lstm_dim = 512  # (ours)
   config.model.num_modes = 3  # K, section 4.2

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cmm_jax import inference, stablehlo
+from cmm_jax.smiles import Smiles
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +71,10 @@ def test_the_file_alone_is_enough_for_jax(file, live, clips):
     "first_frame": faces,
     "first_points": points,
     "label": np.array([live.labels.index(labels[0])], np.int32),
+    "strength": np.ones(1, np.float32),
   }
   made = jax.device_get(jax.jit(program.call)(inputs))
-  assert_same_smiles(
-    inference.Smiles(**made), live.generate(faces, points, labels)
-  )
+  assert_same_smiles(Smiles(**made), live.generate(faces, points, labels))
 
 
 def test_the_file_is_for_all_three_platforms(loaded):
@@ -97,6 +97,7 @@ def test_only_a_cpu_gets_the_form_that_is_for_cpus(
     "first_frame": faces,
     "first_points": points,
     "label": np.array([live.labels.index(labels[0])], np.int32),
+    "strength": np.ones(1, np.float32),
   }
 
   compiled = jax.jit(exchanged.call).lower(inputs).compile()
@@ -105,7 +106,7 @@ def test_only_a_cpu_gets_the_form_that_is_for_cpus(
   has_plain_form = "lhs_dilate=2x2" in compiled.as_text()
   assert has_plain_form == (platform != "cpu")
   made = jax.device_get(compiled(inputs))
-  assert_same_smiles(inference.Smiles(**made), live.generate(*given))
+  assert_same_smiles(Smiles(**made), live.generate(*given))
 
 
 def test_a_label_that_was_not_trained_is_refused(loaded, clips):

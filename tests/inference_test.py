@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import av
 import numpy as np
 import pytest
 import skimage.data
@@ -13,6 +14,13 @@ from PIL import Image
 
 import cmm_jax
 from cmm_jax import inference
+
+
+def decode_all(file):
+  with av.open(str(file)) as container:
+    return np.stack(
+      [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +65,48 @@ def test_the_api_saves_the_smiles_of_photos_and_of_arrays(finished, tmp_path):
   folders = {p.name for p in (tmp_path / "two").iterdir()}
   assert folders == {"astronaut", "photo_2"}
   assert (tmp_path / "two" / "photo_2" / "contact_sheet.png").exists()
+
+
+def test_the_first_full_size_frame_is_the_photo_and_the_background_stays(
+  generator,
+):
+  photo = skimage.data.astronaut()
+  smiles = generator(photo, label="posed", strength=1.5)
+
+  for name in smiles.sequence_names:
+    first, *_, last = smiles.full_size(name)
+    np.testing.assert_array_equal(first, photo)
+    left, top, right, bottom = smiles.photos[0].box(0.2)
+    inside = np.zeros(photo.shape[:2], bool)
+    inside[top:bottom, left:right] = True
+    np.testing.assert_array_equal(last[~inside], photo[~inside])
+
+
+def test_a_strength_of_zero_keeps_the_photo_still(generator):
+  photo = skimage.data.astronaut()
+  smiles = generator(photo, label="posed", strength=0)
+
+  for frame in smiles.full_size("mode_1"):
+    np.testing.assert_array_equal(frame, photo)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.6, float("nan")])
+def test_a_strength_out_of_range_is_refused(generator, strength):
+  with pytest.raises(ValueError, match=r"strength is .*from 0 .* to 1\.5"):
+    generator(skimage.data.astronaut(), label="posed", strength=strength)
+
+
+def test_faces_are_chosen_by_their_number_from_the_left(generator):
+  astronaut = skimage.data.astronaut()[:300, 60:360]
+  pair = np.concatenate([astronaut, 255 - (255 - astronaut) // 2], axis=1)
+
+  with pytest.warns(UserWarning, match="shows 2 faces; the largest"):
+    generator.align(pair)
+  left, right = (generator.align(pair, face=n) for n in (1, 2))
+
+  assert left.photo.box(0)[0] < 300 <= right.photo.box(0)[0] + 75
+  with pytest.raises(ValueError, match="photo shows 2 faces, and face 3"):
+    generator.align(pair, face=3)
 
 
 def test_what_is_no_run_no_file_and_no_photo_is_named(generator):
@@ -111,13 +161,23 @@ def test_photos_become_videos_and_a_photo_without_a_face_stops_no_other(
   assert not (tmp_path / "out" / "blank").exists()
   folder = tmp_path / "out" / "astronaut" / "posed"
   names = ("conditional", "mode_1", "mode_2", "mode_3")
-  files = {f"{name}.{kind}" for name in names for kind in ("mp4", "gif")}
-  found = {p.name: p.stat().st_size for p in folder.iterdir()}
-  assert found.keys() == files | {"contact_sheet.png", "smiles.npz"}
+  files = {f"{name}.{kind}" for name in names for kind in ("mp4", "webp")}
+  aligned = {f"aligned/{n}.{kind}" for n in names for kind in ("mp4", "gif")}
+  found = {
+    str(p.relative_to(folder)): p.stat().st_size
+    for p in folder.rglob("*")
+    if p.is_file()
+  }
+  assert found.keys() == files | aligned | {
+    "contact_sheet.png",
+    "aligned/smiles.npz",
+  }
   assert min(found.values()) > 0
-  with Image.open(folder / "mode_1.gif") as gif:
-    assert gif.n_frames == 32
-  with np.load(folder / "smiles.npz") as arrays:
+  with Image.open(folder / "mode_1.webp") as preview:
+    assert preview.format == "WEBP"  # equal frames are merged
+  frames = decode_all(folder / "mode_1.mp4")
+  assert frames.shape == (32, 512, 512, 3)
+  with np.load(folder / "aligned" / "smiles.npz") as arrays:
     assert arrays["frames"].shape == (4, 32, 64, 64, 3)
     assert arrays["face"].shape == (64, 64, 3)
 

@@ -134,7 +134,9 @@ def sample(
       "seed": jax.random.key_data(key)[0],
     }
     if sampling.with_frames:
-      frames = augment.transform_frames(transform, split["frames"][row, chosen])
+      frames = augment.transform_frames(
+        transform, split["frames"][row, chosen], sampling.augmentation
+      )
       example |= {"frames": frames[1:], "first_frame": frames[0]}
     return example
 

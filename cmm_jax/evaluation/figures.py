@@ -10,8 +10,8 @@ from PIL import Image
 from cmm_jax import monitor, run_config, video
 from cmm_jax.evaluation.metrics.confidence import Table
 from cmm_jax.evaluation.samples import ORIGINALS, STATIC
-from cmm_jax.inference import Smiles
 from cmm_jax.models import registry
+from cmm_jax.smiles import Smiles
 
 # The others have the colors of Matplotlib's cycle.
 _COLORS = {

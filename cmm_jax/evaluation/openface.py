@@ -7,8 +7,8 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from cmm_jax.inference import FRAMES_PER_SECOND
 from cmm_jax.preprocess import action_units, decode
+from cmm_jax.smiles import FRAMES_PER_SECOND
 
 
 def read(

@@ -10,8 +10,9 @@ from jaxtyping import Int, UInt8
 from cmm_jax import run_config
 from cmm_jax.data.clips import Clips
 from cmm_jax.evaluation import batches
-from cmm_jax.inference import SmileGenerator, Smiles
+from cmm_jax.inference import SmileGenerator
 from cmm_jax.models import registry
+from cmm_jax.smiles import Smiles
 
 # Listed beside the models: the test clips, and the static baseline, which
 # repeats the first frame.

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cmm_jax import video
-from cmm_jax.inference import FRAMES_PER_SECOND
+from cmm_jax.smiles import FRAMES_PER_SECOND
 
 _UPSCALING = 4  # frames of 64 pixels are too small for both
 

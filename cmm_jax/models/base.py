@@ -12,6 +12,7 @@ import ml_collections
 from jax import lax
 
 from cmm_jax import losses, runtime
+from cmm_jax.networks.translator import Translation
 
 Variables = Mapping[str, Any]  # "params" and, with BatchNorm, "batch_stats"
 Networks = Mapping[str, Variables]
@@ -64,6 +65,7 @@ class Model(abc.ABC):
   """
 
   num_labels: int
+  fine_tunes = False  # whether training can start from a file of weights
 
   @abc.abstractmethod
   def networks(self) -> dict[str, tuple[nn.Module, tuple[jax.Array, ...]]]:
@@ -80,17 +82,19 @@ class Model(abc.ABC):
   @abc.abstractmethod
   def generate(
     self, trained: Mapping[str, Networks], inputs: Batch
-  ) -> tuple[jax.Array | None, jax.Array]:
+  ) -> tuple[jax.Array | None, Translation]:
     """Generates s sequences from each neutral face.
 
     Args:
       trained: phase -> network -> variables, as `inference_networks` names
         them.
-      inputs: `first_frame`, `first_points` and `label`, as in a batch.
+      inputs: `first_frame`, `first_points` and `label`, as in a batch, and
+        `strength` [b], a factor on how far a smile goes, which baselines
+        ignore.
 
     Returns:
       Landmark images [b s t h w 1] in [0, 1], or None if the model makes none,
-      and faces [b s t h w 3] in [-1, 1].
+      and faces [b s t h w 3] in [-1, 1] with the motion that made them, if any.
     """
 
   def init(self, name: str, key: jax.Array) -> Variables:

@@ -10,15 +10,18 @@ import dataclasses
 import functools
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import ml_collections
 from jax import lax
 
+from cmm_jax import landmarks
 from cmm_jax.models.base import (
   AXIS,
   Model,
   Phase,
   compute_dtype,
+  merge_batch_and_time,
   to_signed_range,
 )
 from cmm_jax.models.mode_bank import ModeBankObjective, mode_settings
@@ -49,11 +52,12 @@ class CMMNet(Model):
   landmark_regressor: regressors.LandmarkRegressor
   action_unit_regressor: regressors.ActionUnitRegressor
   variant: str
+  fine_tunes = True
 
   def networks(self):
-    size = self.vae.image_size
+    size, landmark_size = self.translator.image_size, self.vae.image_size
     face = jnp.zeros((1, size, size, 3))
-    landmark_image = jnp.zeros((1, size, size, 1))
+    landmark_image = jnp.zeros((1, landmark_size, landmark_size, 1))
     embeddings = jnp.zeros((1, 2, self.vae.embedding_dim))
     label = jnp.zeros((1, self.num_labels))
     inputs = {
@@ -61,7 +65,7 @@ class CMMNet(Model):
       "conditional": (embeddings[:, 0], label),
       "modes": (embeddings,),
       "mode_discriminator": (embeddings,),
-      "translator": (face, landmark_image),
+      "translator": (face, landmark_image, landmark_image, face[..., 0]),
       "discriminator": (face, face),
       "landmark_regressor": (landmark_image,),
       "action_unit_regressor": (face, face),
@@ -71,7 +75,7 @@ class CMMNet(Model):
   @property
   def landmark_generator(self) -> RecurrentGenerator:
     """The conditional recurrent generator of landmark images."""
-    images = landmark_images(self.vae.image_size)
+    images = landmark_images(self.vae.image_size, self.translator.image_size)
     return RecurrentGenerator(
       self.vae, self.conditional, images, self.num_labels
     )
@@ -92,18 +96,32 @@ class CMMNet(Model):
     _, embeddings = self.landmark_generator.roll_out(networks, inputs)
     modes = self.modes.apply(networks["modes"], embeddings)
     sequences = jnp.concatenate([embeddings[None], modes]).swapaxes(0, 1)
+    start = sequences[:, :, :1]
+    strength = inputs["strength"][:, None, None, None]
+    sequences = start + strength * (sequences - start)
     neutral = to_signed_range(inputs["first_frame"])
+    masks = landmarks.face_mask(inputs["first_points"], neutral.shape[1])
 
     def translate_one_face(arguments):
-      embeddings, face = arguments  # [s t d], [h w 3]
+      embeddings, face, mask = arguments  # [s t d], [h w 3], [h w]
       images = nn.sigmoid(self.landmark_generator.decode(networks, embeddings))
-      frames = images.reshape(-1, *images.shape[2:])
-      faces = jnp.broadcast_to(face[None], (len(frames), *face.shape))
-      made = self.translator.apply(networks["translator"], faces, frames)
-      return images, made.faces.reshape(*images.shape[:-1], 3)
+      # Each sequence moves from its own first landmark image, so that its first
+      # frame is the photo, however well the VAE knows the face.
+      rest = jnp.broadcast_to(images[:, :1], images.shape)
+      count = images.shape[0] * images.shape[1]
+      made = self.translator.apply(
+        networks["translator"],
+        jnp.broadcast_to(face, (count, *face.shape)),
+        merge_batch_and_time(images),
+        merge_batch_and_time(rest),
+        jnp.broadcast_to(mask, (count, *mask.shape)),
+      )
+      return images, jax.tree.map(
+        lambda x: x.reshape(*images.shape[:2], *x.shape[1:]), made
+      )
 
     # Face by face: the frames of all faces at once would fill the memory.
-    return lax.map(translate_one_face, (sequences, neutral))
+    return lax.map(translate_one_face, (sequences, neutral, masks))
 
   def phases(self, config):
     """The phases in the order in which they are trained.
@@ -199,12 +217,14 @@ def build(
       f"one of {', '.join(map(repr, translator.OUTPUTS))}."
     )
   shared = dict(axis_name=AXIS, dtype=compute_dtype(config))
-  sized = dict(image_size=data.image_size, **shared)
-  regressor = dict(
-    width=model.regressor_width, image_size=data.image_size, axis_name=AXIS
-  )
+  regressor = dict(width=model.regressor_width, axis_name=AXIS)
   return CMMNet(
-    vae=vae.ImageVAE(model.embedding_dim, model.vae_width, **sized),
+    vae=vae.ImageVAE(
+      model.embedding_dim,
+      model.vae_width,
+      image_size=model.landmark_image_size,
+      **shared,
+    ),
     conditional=lstm.ConditionalLSTM(data.num_frames, model.lstm_dim),
     modes=lstm.ModeBank(
       model.num_modes,
@@ -213,11 +233,18 @@ def build(
     ),
     mode_discriminator=lstm.ModeDiscriminator(model.num_modes),
     translator=translator.Translator(
-      model.translator_width, output=model.translator_output, **sized
+      model.translator_width,
+      output=model.translator_output,
+      image_size=data.image_size,
+      **shared,
     ),
     discriminator=translator.Discriminator(model.translator_width, **shared),
-    landmark_regressor=regressors.LandmarkRegressor(**regressor),
-    action_unit_regressor=regressors.ActionUnitRegressor(**regressor),
+    landmark_regressor=regressors.LandmarkRegressor(
+      image_size=model.landmark_image_size, **regressor
+    ),
+    action_unit_regressor=regressors.ActionUnitRegressor(
+      image_size=data.image_size, **regressor
+    ),
     num_labels=num_labels,
     variant=variant,
   )

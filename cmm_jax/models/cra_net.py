@@ -57,7 +57,8 @@ class CRANet(Model):
     networks, generator = trained["cra_net"], self.face_generator
     _, embeddings = generator.roll_out(networks, inputs)
     decoded = generator.decode(networks, embeddings)
-    return None, generator.image_kind.activation(decoded)[:, None]
+    faces = generator.image_kind.activation(decoded)[:, None]
+    return None, translator.Translation(faces)
 
   def phases(self, config):
     """CMM-Net's first two phases (section 3.5)."""

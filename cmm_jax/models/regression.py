@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from cmm_jax import landmarks
 from cmm_jax.models.base import apply, merge_batch_and_time
 from cmm_jax.models.recurrent_generator import RecurrentGenerator
 from cmm_jax.models.translation import face_pairs, mixed_landmark_images
@@ -20,11 +21,19 @@ class RegressorObjective:
 
   def loss(self, loss_config, networks, batch):
     """Mean landmark error, in pixels, plus mean absolute action-unit error."""
+    images, _ = mixed_landmark_images(
+      self.generator, loss_config, networks, batch
+    )
     points, updated_landmark_regressor = apply(
       self.landmark_regressor,
       networks["landmark_regressor"],
-      mixed_landmark_images(self.generator, loss_config, networks, batch),
+      images,
       train=True,
+    )
+    points = landmarks.rescale(
+      points,
+      self.landmark_regressor.image_size,
+      self.action_unit_regressor.image_size,
     )
     action_units, updated_action_unit_regressor = apply(
       self.action_unit_regressor,

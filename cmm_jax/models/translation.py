@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from cmm_jax import losses
+from cmm_jax import landmarks, losses
 from cmm_jax.models.base import (
   apply,
   gan_losses,
   merge_batch_and_time,
+  num_sampled_frames,
   to_signed_range,
 )
 from cmm_jax.models.recurrent_generator import RecurrentGenerator
@@ -36,8 +37,9 @@ class TranslatorObjective:
     """The loss of phase 4: L1 (eq. 4) and adversarial (eq. 5 and 6)."""
     neutral, faces = face_pairs(batch)
     images = mixed_landmark_images(self.generator, loss_config, networks, batch)
+    inputs = neutral, *images, self._face_masks(batch)
     fakes, updated = apply(
-      self.translator, networks["translator"], neutral, images, train=True
+      self.translator, networks["translator"], *inputs, train=True
     )
     metrics, discriminator_statistics = gan_losses(
       self.discriminator,
@@ -57,31 +59,53 @@ class TranslatorObjective:
   def visualize(self, loss_config, networks, batch):
     """Neutral face, landmark image, generated face and true face."""
     neutral, faces = face_pairs(batch)
-    images = mixed_landmark_images(self.generator, loss_config, networks, batch)
-    fakes = self.translator.apply(networks["translator"], neutral, images)
-    images = jnp.broadcast_to(2 * images - 1, neutral.shape)
+    images, rest = mixed_landmark_images(
+      self.generator, loss_config, networks, batch
+    )
+    fakes = self.translator.apply(
+      networks["translator"], neutral, images, rest, self._face_masks(batch)
+    )
+    shape = (*neutral.shape[:-1], 1)
+    images = 2 * jax.image.resize(images, shape, "linear") - 1
+    images = jnp.broadcast_to(images, neutral.shape)
     rows = jnp.stack([neutral, images, fakes.faces, faces])[:, :16]
     return {"neutral_landmarks_generated_true": rows / 2 + 0.5}
+
+  def _face_masks(self, batch):
+    """The masks of the sampled frames, from their clips' neutral frames."""
+    masks = landmarks.face_mask(
+      batch["first_points"], self.translator.image_size
+    )
+    return jnp.repeat(masks, num_sampled_frames(batch), axis=0)
 
 
 def mixed_landmark_images(generator, loss_config, networks, batch):
   """True landmark images, a share of them as the VAE decodes them (ours).
 
   A translator trained on true ones alone never sees what it is given in use.
+
+  Returns:
+    The images of the sampled frames and, true or decoded as they are, of the
+    neutral frames of their clips, [b*f s s 1] both.
   """
-  images = generator.image_kind.sampled_frames(batch)
+  kind = generator.image_kind
+  images = kind.sampled_frames(batch)
   keys = jax.vmap(jax.random.key)(batch["seed"])
   use_decoded = jax.vmap(
     lambda key: jax.random.bernoulli(
       jax.random.fold_in(key, 1), loss_config.decoded_share, images.shape[1:2]
     )
   )(keys)
+  images = jnp.concatenate([kind.first_frames(batch)[:, None], images], axis=1)
   mean, _ = generator.vae.apply(
     networks["vae"], merge_batch_and_time(images), method="encode"
   )
   decoded = nn.sigmoid(generator.decode(networks, mean)).reshape(images.shape)
-  mixed = jnp.where(use_decoded[..., None, None, None], decoded, images)
-  return merge_batch_and_time(lax.stop_gradient(mixed))
+  use_decoded = use_decoded[..., None, None, None]
+  mixed = jnp.where(use_decoded, decoded[:, 1:], images[:, 1:])
+  rest = jnp.where(use_decoded, decoded[:, :1], images[:, :1])
+  mixed, rest = lax.stop_gradient((mixed, rest))
+  return merge_batch_and_time(mixed), merge_batch_and_time(rest)
 
 
 def face_pairs(batch):

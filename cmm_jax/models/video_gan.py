@@ -17,6 +17,7 @@ from cmm_jax.models.base import (
   gan_losses,
   to_signed_range,
 )
+from cmm_jax.networks.translator import Translation
 from cmm_jax.networks.video_gan import VideoDiscriminator, VideoGenerator
 
 
@@ -54,7 +55,7 @@ class VideoGAN(Model):
       for phase in self._phase_names()
     ]
     chosen = jnp.stack(clips)[inputs["label"], jnp.arange(first.shape[0])]
-    return None, chosen[:, None]
+    return None, Translation(chosen[:, None])
 
   def phases(self, config):
     """One phase per label.

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
@@ -13,9 +14,14 @@ from cmm_jax.ops import bilinear
 # How the last layer's output becomes a face: the paper's form, and two of ours.
 OUTPUTS = ("image", "residual", "motion")
 
-_FLOW_SCALE = 8.0  # pixels of the frame per unit of the last layer
+_FLOW_SCALE = 8.0  # pixels of a 64-pixel frame per unit of the last layer
 _MASK_BIAS = -3.0  # at the start of training 5 % of a pixel is new
 _PIXEL_SCALE = 4.0
+
+# Of the gate: it reaches this far from moving lines, as a share of the landmark
+# image (standard deviation), and opens at this much blurred change.
+_GATE_REACH = 0.125
+_GATE_THRESHOLD = 0.03
 
 
 class Translation(struct.PyTreeNode):
@@ -47,8 +53,12 @@ class Translator(nn.Module):
     "motion": a flow that moves the neutral face's pixels, a mask, and new
       pixels for what was hidden, such as teeth (ours).
 
-  The "image" and "residual" forms have the same parameters; "motion" has six
-  output channels instead of three.
+  The "motion" form also reads the landmark image at rest, the sequence's first.
+  Where the two do not differ nearby, and outside the face, it changes nothing:
+  flow and mask are exactly zero (`motion_gate`, `landmarks.face_mask`).
+
+  The "image" and "residual" forms have the same parameters; "motion" has a
+  fifth input channel and six output channels instead of three.
   """
 
   width: int = 64  # channels of the first layer; doubled up to eightfold
@@ -61,15 +71,33 @@ class Translator(nn.Module):
   def __call__(
     self,
     neutral: Float[Array, "b h w 3"],
-    landmark_image: Float[Array, "b h w 1"],
+    landmark_image: Float[Array, "b s s 1"],
+    rest_image: Float[Array, "b s s 1"],
+    face_mask: Float[Array, "b h w"],
     train: bool = False,
   ) -> Translation:
-    """Translates faces in [-1, 1] and landmark images in [0, 1]."""
+    """Translates a face.
+
+    Args:
+      neutral: the neutral face, in [-1, 1].
+      landmark_image: of the face to make, in [0, 1]; enlarged if it is smaller.
+      rest_image: of the neutral face, in [0, 1]. Only "motion" reads it and the
+        next one.
+      face_mask: where the face may change, in [0, 1].
+      train: whether BatchNorm uses the batch's statistics.
+    """
+    size = self.image_size
     levels = layers.levels_down_to(self.image_size, 1)
     channels = layers.pyramid(self.image_size, self.width, levels)
     last = levels - 1
 
-    x = jnp.concatenate([neutral, landmark_image], axis=-1).astype(self.dtype)
+    images = landmark_image
+    if self.output == "motion":
+      images = jnp.concatenate([landmark_image, rest_image], axis=-1)
+    if images.shape[1] != size:
+      shape = (len(images), size, size, images.shape[-1])
+      images = jax.image.resize(images, shape, "linear")
+    x = jnp.concatenate([neutral, images], axis=-1).astype(self.dtype)
     skips = []
     for i, features in enumerate(channels):
       # As in pix2pix no layer has a bias, not even the first and the last one,
@@ -93,16 +121,45 @@ class Translator(nn.Module):
     x = layers.Upsample(features, gain=gain, name=f"up_{last}")(x)
     x = x.astype(jnp.float32)
     if self.output == "motion":
+      gate = motion_gate(landmark_image - rest_image, size)
+      gate = (gate * face_mask)[..., None]
       return compose(
         neutral,
-        flow=_FLOW_SCALE * x[..., :2],
-        mask=nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
+        flow=gate * (size / 64 * _FLOW_SCALE * x[..., :2]),
+        mask=gate * nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
         new_pixels=jnp.tanh(_PIXEL_SCALE * x[..., 3:]),
       )
     if self.output == "residual":
       # The limit keeps arctanh finite at pure black and white.
       x = x + jnp.arctanh(jnp.clip(neutral, -0.99, 0.99))
     return Translation(jnp.tanh(x))
+
+
+def motion_gate(
+  change: Float[Array, "b s s 1"], size: int
+) -> Float[Array, "b {size} {size}"]:
+  """Where a face moves: near lines that do, from 0 to 1 (ours).
+
+  Args:
+    change: the difference of two landmark images. Where it is zero everywhere,
+      so is the gate, exactly.
+    size: height and width of the result.
+  """
+  source = change.shape[1]
+  places = (np.arange(size) + 0.5) * (source / size) - 0.5
+  distance = (places[:, None] - np.arange(source)) / (_GATE_REACH * source)
+  blur = np.exp(-0.5 * distance**2) / (
+    _GATE_REACH * source * np.sqrt(2 * np.pi)
+  )
+  blur = blur.astype(np.float32)
+  blurred = jnp.einsum(
+    "ri,bij,cj->brc",
+    blur,
+    jnp.abs(change[..., 0]),
+    blur,
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  return jnp.tanh(blurred / _GATE_THRESHOLD)
 
 
 def compose(

@@ -13,7 +13,7 @@ from cmm_jax.evaluation.metrics.metric import (
   Metric,
 )
 from cmm_jax.evaluation.samples import ORIGINALS, STATIC
-from cmm_jax.inference import Smiles
+from cmm_jax.smiles import Smiles
 
 LABELS = ["spontaneous", "posed"]
 FRAMES = 12

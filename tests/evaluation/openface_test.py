@@ -5,7 +5,7 @@ import pytest
 
 from cmm_jax import video
 from cmm_jax.evaluation import openface
-from cmm_jax.inference import FRAMES_PER_SECOND
+from cmm_jax.smiles import FRAMES_PER_SECOND
 
 
 @pytest.fixture

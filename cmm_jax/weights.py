@@ -1,0 +1,168 @@
+"""Trained networks in one file, and the file that this package ships.
+
+The format is safetensors: arrays by name, "<network>/<params or
+batch_stats>/<layer>/<array>", and as metadata the config, the labels and a
+checksum, all as JSON. No code is stored and none is run.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+import ml_collections
+import numpy as np
+from flax import traverse_util
+
+from cmm_jax import atomic
+
+SHIPPED = pathlib.Path(__file__).parent / "pretrained" / "smiles.safetensors"
+
+SUFFIX = ".safetensors"
+_FORMAT = "1"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Weights:
+  """What a file of weights holds.
+
+  Attributes:
+    config: the settings that the networks were trained with.
+    labels: the kinds of smile, in the order of their numbers.
+    networks: network -> variables, float32.
+    name: of the file, for messages.
+  """
+
+  config: ml_collections.ConfigDict
+  labels: list[str]
+  networks: dict[str, Any]
+  name: str
+
+  def network(self, name: str) -> Any:
+    """The variables of a network.
+
+    Raises:
+      FileNotFoundError: the file does not have it.
+    """
+    if name not in self.networks:
+      raise FileNotFoundError(
+        f"{self.name} has no network {name!r}, only "
+        f"{', '.join(sorted(self.networks))}; name the folder of a run that "
+        "trained it."
+      )
+    return self.networks[name]
+
+
+@functools.lru_cache(maxsize=2)
+def read(file: str | os.PathLike | None = None) -> Weights:
+  """Reads a file of weights.
+
+  Args:
+    file: its path; by default the file that this package ships.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the file is damaged or something else.
+  """
+  import safetensors
+
+  file = SHIPPED if file is None else pathlib.Path(file)
+  if not file.is_file():
+    raise FileNotFoundError(
+      f"No weights at {str(file)!r}; write them with\n"
+      f"  python -m cmm_jax.export --workdir=WORKDIR --out={file}"
+    )
+  try:
+    with safetensors.safe_open(file, framework="numpy") as opened:
+      metadata = opened.metadata() or {}
+      arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    described = json.loads(metadata["cmm_jax"])
+    intact = described.pop("sha256") == _digest(arrays, described)
+  except (safetensors.SafetensorError, ValueError, KeyError, OSError) as error:
+    raise ValueError(
+      f"{file} is damaged or no file of weights ({error}); download it or "
+      "write it again."
+    ) from error
+  if not intact:
+    raise ValueError(
+      f"{file} is damaged: its checksum differs; download it or write it again."
+    )
+  if described["format"] != _FORMAT:
+    raise ValueError(
+      f"{file} is from another version of this package (format "
+      f"{described['format']}, this one reads {_FORMAT}); write it again."
+    )
+  arrays = {name: value.astype(np.float32) for name, value in arrays.items()}
+  return Weights(
+    ml_collections.ConfigDict(described["config"]),
+    list(described["labels"]),
+    traverse_util.unflatten_dict(arrays, sep="/"),
+    str(file),
+  )
+
+
+def write(workdir: str, file: str | os.PathLike) -> str:
+  """Writes CMM-Net's networks of a run, in half precision.
+
+  The networks are those that generate, and those that fine-tuning starts from.
+
+  Args:
+    workdir: of the run.
+    file: the file to write.
+
+  Returns:
+    A sentence about the file.
+
+  Raises:
+    FileNotFoundError: the run is not trained.
+    OSError: the file cannot be written.
+  """
+  import safetensors.numpy
+
+  from cmm_jax import checkpoints, run_config
+  from cmm_jax.models import registry
+
+  config, labels = run_config.read_config(workdir)
+  model = registry.build(config, len(labels))
+  sources = {}
+  for phase in model.phases(config):
+    sources |= dict.fromkeys(phase.trainable, phase.checkpoint_name)
+  networks = checkpoints.load_networks(workdir, sources)
+  arrays = traverse_util.flatten_dict(networks, sep="/")
+  arrays = {
+    # Running variances may exceed the range of half precision.
+    name: np.asarray(
+      value, np.float32 if "/batch_stats/" in name else np.float16
+    )
+    for name, value in arrays.items()
+  }
+  for name, value in arrays.items():
+    if not np.all(np.isfinite(value)):
+      raise ValueError(
+        f"{name} of the run in {workdir!r} is not finite in {value.dtype}; "
+        "train it again."
+      )
+  described = {
+    "format": _FORMAT,
+    "config": json.loads(config.to_json()),
+    "labels": labels,
+  }
+  described["sha256"] = _digest(arrays, described)
+  content = safetensors.numpy.save(
+    arrays, metadata={"cmm_jax": json.dumps(described)}
+  )
+  file = pathlib.Path(file)
+  atomic.write_atomically(file, content)
+  return f"{file}: {len(arrays)} arrays, {len(content) / 1e6:.1f} MB."
+
+
+def _digest(arrays, described):
+  """Of all arrays and of the description."""
+  digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+  for name in sorted(arrays):
+    digest.update(name.encode())
+    digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+  return digest.hexdigest()
