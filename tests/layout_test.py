@@ -14,7 +14,7 @@ PACKAGE = ROOT / "cmm_jax"
 # Data flows one way: a module imports only from lines above its own, or from
 # its own folder.
 ORDER = (
-  ("atomic", "landmarks", "ops", "package_files", "runtime"),
+  ("atomic", "examples", "landmarks", "ops", "package_files", "runtime"),
   ("video",),
   ("preprocess", "data"),
   ("virtual_face",),

@@ -5,7 +5,7 @@ import html
 import pathlib
 from collections.abc import Iterator
 
-from cmm_jax import atomic
+from cmm_jax import atomic, examples
 from cmm_jax.evaluation import figures, measure, paper_tables, samples
 from cmm_jax.evaluation.extractors import Extractors
 from cmm_jax.evaluation.metrics import registry
@@ -79,7 +79,7 @@ def build(workdir: str) -> pathlib.Path:
   """Evaluates CMM-Net, generates from a photo and writes the page.
 
   Also writes the page's images, and the videos of the photo, beside it. The
-  photo is the astronaut of scikit-image, which is in the public domain.
+  photo is a reproduction of the Mona Lisa, which is in the public domain.
 
   Args:
     workdir: of the run.
@@ -90,8 +90,6 @@ def build(workdir: str) -> pathlib.Path:
   Raises:
     FileNotFoundError: the run or its data is missing.
   """
-  from skimage import data as images
-
   test = samples.generate(workdir, ["cmm_net", _AS_PRINTED])
   measurements = measure.read(test, Extractors(workdir))
   by_label = test.by_label()
@@ -110,10 +108,11 @@ def build(workdir: str) -> pathlib.Path:
     "the conditional sequence and the modes, each above its landmark images. "
     "The first frame of the original is all that they are generated from.</p>",
     *_people(test, folder),
-    "<h2>A real photo</h2>",
-    "<p>The astronaut portrait of scikit-image (public domain), aligned, and "
-    "what is generated from it for each label.</p>",
-    *_photo(test.generator, images.astronaut(), folder),
+    "<h2>A face that was not rendered</h2>",
+    "<p>Leonardo's <i>Mona Lisa</i> (public domain): what is generated from it "
+    "for each label, on its own pixels. The videos at full size lie in "
+    "<i>photo/</i> beside this page.</p>",
+    *_photo(test.generator, folder),
     "<h2>Action units</h2>",
     "<p>Mean intensities over the test clips of a label. <i>Labels</i> are the "
     "dataset's; all other curves are predicted from the frames by the run's "
@@ -153,10 +152,10 @@ def _people(test, folder) -> Iterator[str]:
   """A sheet of one test clip of each label, and one of the printed losses."""
   for number, (label, (index, *_)) in enumerate(test.by_label().items()):
     clip = test.clips[index]
-    (images,) = measure.draw_landmarks([clip])
+    (images,) = measure.draw_landmarks([clip], test.landmark_image_size)
     rows = [
       ("original", clip["frames"]),
-      ("", figures.as_rgb(images)),
+      ("", figures.as_rgb(images, clip["frames"].shape[1])),
       *figures.smile_rows(test.smiles["cmm_net"], index),
     ]
     yield f"<h3>{html.escape(label)}: {html.escape(clip['clip'])}</h3>"
@@ -171,17 +170,22 @@ def _people(test, folder) -> Iterator[str]:
       yield _image(folder / "as_printed.png", figures.sheet(rows))
 
 
-def _photo(generator, photo, folder) -> Iterator[str]:
-  """Sheets and videos of a photo under every label."""
+def _photo(generator, folder) -> Iterator[str]:
+  """Sheets and videos of the example photo under every label."""
   for label in generator.labels:
-    smiles = generator(photo, label)
-    smiles.save(folder / "photo" / label)
-    rows = figures.smile_rows(smiles, 0)
+    smiles = generator(examples.MONA_LISA, label).retime(loop=True)
+    saved = folder / "photo" / label
+    smiles.save(saved)
     yield f"<h3>{html.escape(label)}</h3>"
-    yield _image(folder / f"photo_{label}.png", figures.sheet(rows))
     for name in smiles.sequence_names:
-      video = (folder / "photo" / label / f"{name}.gif").read_bytes()
-      yield _inline(video, "gif", name)
+      preview = saved / f"{name}.webp"
+      if not preview.exists():  # a translator without motion
+        preview = saved / f"{name}.gif"
+      kind = preview.suffix.removeprefix(".")
+      yield _inline(preview.read_bytes(), kind, name)
+    yield _image(
+      folder / f"photo_{label}.png", (saved / "contact_sheet.png").read_bytes()
+    )
 
 
 def _metrics_tables(table, metrics) -> Iterator[str]:
