@@ -1,10 +1,11 @@
 """From a photo to smile videos, with trained weights."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,6 @@ class Generator:
     self._program = program
     self.labels = list(labels)
     self.image_size = image_size
-    self._detector = None
 
   def __call__(
     self,
@@ -167,6 +167,13 @@ class Generator:
     }
     return Smiles(**self._program(inputs), faces=faces)
 
+  @functools.cached_property
+  def detector(self) -> Any:
+    """What finds faces in photos; loaded at the first photo."""
+    from cmm_jax.preprocess import faces
+
+    return faces.FaceDetector()
+
   def check_label(self, label: str) -> None:
     """Raises a ValueError unless the model was trained for the label."""
     if label not in self.labels:
@@ -194,11 +201,9 @@ class Generator:
       ValueError: the photo shows no usable face.
       OSError: the photo cannot be read.
     """
-    from cmm_jax.preprocess import align, faces
+    from cmm_jax.preprocess import align
     from cmm_jax.preprocess import photo as photos
 
-    if self._detector is None:
-      self._detector = faces.FaceDetector()
     if isinstance(photo, np.ndarray):
       image, source = photo, name
     elif not isinstance(photo, str | os.PathLike):
@@ -210,7 +215,7 @@ class Generator:
       image, source = photos.read(photo), str(photo)
       name = pathlib.Path(photo).stem
     image = full_size.limit_size(image, max_size)
-    chosen = _choose_face(self._detector.detect(image), face, source)
+    chosen = _choose_face(self.detector.detect(image), face, source)
     to_frame = align.similarity(chosen.points, self.image_size)
     return AlignedFace(
       full_size.Photo(image, to_frame, self.image_size),
@@ -270,25 +275,51 @@ def load_model(
   """
   import jax
 
-  from cmm_jax import checkpoints, run_config, weights
   from cmm_jax.models import registry
 
-  if source is None or pathlib.Path(source).is_file():
-    saved = weights.read(source)
-    built = registry.build(saved.config, len(saved.labels), model)
-    networks = {
-      phase: {name: saved.network(name) for name in names}
-      for phase, names in built.inference_networks().items()
-    }
-    config, labels = saved.config, saved.labels
-  else:
-    config, labels = run_config.read_config(source)
-    built = registry.build(config, len(labels), model)
-    networks = {
-      phase: checkpoints.load_networks(source, dict.fromkeys(names, phase))
-      for phase, names in built.inference_networks().items()
-    }
+  config, labels = read_config(source)
+  built = registry.build(config, len(labels), model)
+  networks = {
+    phase: read_networks(source, dict.fromkeys(names, phase))
+    for phase, names in built.inference_networks().items()
+  }
   return built, jax.device_put(networks), labels, config.data.image_size
+
+
+def read_config(source: str | os.PathLike | None) -> tuple[Any, list[str]]:
+  """The settings and labels of a run, a file of weights or the shipped ones."""
+  from cmm_jax import run_config, weights
+
+  if _is_run(source):
+    return run_config.read_config(source)
+  saved = weights.read(source)
+  return saved.config, saved.labels
+
+
+def read_networks(
+  source: str | os.PathLike | None, wanted: Mapping[str, str]
+) -> dict[str, Any]:
+  """Networks from the same sources, as host arrays.
+
+  Args:
+    source: as in `SmileGenerator`.
+    wanted: network -> the phase that trained it, which a file does not tell
+      apart.
+
+  Raises:
+    FileNotFoundError: a network has not been trained.
+    ValueError: the file is damaged.
+  """
+  from cmm_jax import checkpoints, weights
+
+  if _is_run(source):
+    return checkpoints.load_networks(source, wanted)
+  saved = weights.read(source)
+  return {name: saved.network(name) for name in wanted}
+
+
+def _is_run(source):
+  return source is not None and not pathlib.Path(source).is_file()
 
 
 def to_arrays(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:

@@ -143,7 +143,9 @@ def sheet(
 ) -> bytes:
   """Captioned rows of evenly spaced frames, upscaled."""
   file = io.BytesIO()
-  image = video.contact_sheet(rows, columns=8, scale=2)
+  # Frames of 64 pixels are too small to look at.
+  scale = max(1, 128 // rows[0][1].shape[1])
+  image = video.contact_sheet(rows, columns=8, scale=scale)
   Image.fromarray(image).save(file, "PNG", optimize=True)
   return file.getvalue()
 
@@ -162,15 +164,17 @@ def smile_rows(
   for number in range(len(smiles.sequence_names))[sequences]:
     caption = smiles.sequence_names[number].replace("_", " ")
     rows.append((caption, smiles.frames[face, number]))
-    rows.append(("", as_rgb(smiles.landmark_images[face, number])))
+    images = smiles.landmark_images[face, number]
+    rows.append(("", as_rgb(images, smiles.frames.shape[3])))
   return rows
 
 
 def as_rgb(
-  images: UInt8[np.ndarray, "t h w"],
-) -> UInt8[np.ndarray, "t h w 3"]:
-  """Landmark images as frames."""
-  return np.repeat(images[..., None], 3, axis=-1)
+  images: UInt8[np.ndarray, "t h w"], size: int
+) -> UInt8[np.ndarray, "t {size} {size} 3"]:
+  """Landmark images as frames of a size that is a multiple of theirs."""
+  frames = np.repeat(images[..., None], 3, axis=-1)
+  return video.upscale(frames, size // images.shape[-1])
 
 
 def _pyplot():

@@ -52,7 +52,9 @@ def read(
     options = {}
     if model == ORIGINALS:
       options = {
-        "landmark_images": draw_landmarks(clips)[:, None],
+        "landmark_images": draw_landmarks(clips, samples.landmark_image_size)[
+          :, None
+        ],
         "alternatives": _clips_of_one_person(clips),
       }
     elif model in samples.smiles:
@@ -78,12 +80,16 @@ def read(
 
 
 def draw_landmarks(
-  clips: Sequence[Mapping[str, Any]],
-) -> UInt8[np.ndarray, "n t h w"]:
+  clips: Sequence[Mapping[str, Any]], size: int
+) -> UInt8[np.ndarray, "n t {size} {size}"]:
   """The landmark images of original clips."""
-  draw = jax.jit(landmarks.draw, static_argnums=1)
-  size = clips[0]["frames"].shape[1]
-  images = [np.asarray(draw(clip["landmarks"], size)) for clip in clips]
+  frame_size = clips[0]["frames"].shape[1]
+
+  @jax.jit
+  def draw(points):
+    return landmarks.draw(landmarks.rescale(points, frame_size, size), size)
+
+  images = [np.asarray(draw(clip["landmarks"])) for clip in clips]
   return np.rint(255 * np.stack(images)).astype(np.uint8)
 
 

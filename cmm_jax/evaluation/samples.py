@@ -64,6 +64,14 @@ class TestSamples:
       *(name for name in self.smiles if not registry.MODELS[name].variant),
     ]
 
+  @property
+  def landmark_image_size(self) -> int:
+    """Height and width of CMM-Net's landmark images, else of the frames."""
+    smiles = self.smiles.get("cmm_net")
+    if smiles is None or smiles.landmark_images is None:
+      return self.clips[0]["frames"].shape[1]
+    return smiles.landmark_images.shape[-1]
+
   def by_label(self) -> dict[str, Int[np.ndarray, " c"]]:
     """The indices of the clips of each label that has clips."""
     labels = np.array([clip["label"] for clip in self.clips])

@@ -220,7 +220,9 @@ def modes(monkeypatch):
   sequence with 1 and modes with 0, 2 and 4.
   """
   originals, generated = sequences(0, 3), sequences(1, 0, 2, 4)
-  monkeypatch.setattr(measure, "draw_landmarks", lambda clips: numbered(0, 2))
+  monkeypatch.setattr(
+    measure, "draw_landmarks", lambda clips, size: numbered(0, 2)
+  )
   rise = np.linspace(0, 4, MODE_FRAMES, dtype=np.float32)
   gray = np.full((MODE_FRAMES, 64, 64, 3), 90, np.uint8)
   frames = fakes.mark(gray, 0, rise)

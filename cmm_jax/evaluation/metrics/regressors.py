@@ -6,7 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cmm_jax import checkpoints, run_config, runtime
+from cmm_jax import inference, runtime
+from cmm_jax import landmarks as geometry
 from cmm_jax.evaluation import batches
 from cmm_jax.models import registry
 
@@ -16,17 +17,21 @@ _BATCH_SIZE = 256  # images
 class Regressors:
   """The networks trained by a run's phase `regressors`."""
 
-  def __init__(self, workdir: str):
+  def __init__(self, source: str | None):
     """Loads the weights.
+
+    Args:
+      source: the folder of a run, or a file of weights; None for the weights
+        that this package ships.
 
     Raises:
       FileNotFoundError: the phase has not been trained.
     """
-    config, labels = run_config.read_config(workdir)
+    config, labels = inference.read_config(source)
     model = registry.build(config, len(labels))
     names = ("landmark_regressor", "action_unit_regressor")
     trained = jax.device_put(
-      checkpoints.load_networks(workdir, dict.fromkeys(names, "regressors"))
+      inference.read_networks(source, dict.fromkeys(names, "regressors"))
     )
     jit = functools.partial(
       jax.jit, compiler_options=runtime.compiler_options()
@@ -34,9 +39,11 @@ class Regressors:
 
     @jit
     def landmarks(trained, images):
-      return model.landmark_regressor.apply(
+      points = model.landmark_regressor.apply(
         trained["landmark_regressor"], images[..., None] / 255.0
       )
+      sizes = images.shape[-1], config.data.image_size
+      return geometry.rescale(points, *sizes)
 
     @jit
     def action_units(trained, neutral, faces):
@@ -52,7 +59,7 @@ class Regressors:
   def landmarks(
     self, images: UInt8[np.ndarray, "*any h w"]
   ) -> Float[np.ndarray, "*any 68 2"]:
-    """The landmarks of landmark images, in pixels."""
+    """The landmarks of landmark images, in pixels of the frames."""
     points = batches.apply_in_batches(
       self._landmarks,
       images.reshape(-1, *images.shape[-2:]),
