@@ -162,6 +162,7 @@ def test_photos_become_videos_and_a_photo_without_a_face_stops_no_other(
   folder = tmp_path / "out" / "astronaut" / "posed"
   names = ("conditional", "mode_1", "mode_2", "mode_3")
   files = {f"{name}.{kind}" for name in names for kind in ("mp4", "webp")}
+  files |= {"all.webp"}
   aligned = {f"aligned/{n}.{kind}" for n in names for kind in ("mp4", "gif")}
   found = {
     str(p.relative_to(folder)): p.stat().st_size
