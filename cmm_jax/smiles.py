@@ -13,6 +13,7 @@ from cmm_jax import full_size, video
 FRAMES_PER_SECOND = 20
 _ALIGNED_SIDE = 256  # aligned frames are too small to watch
 _PREVIEW_SIDE = 360
+_MAX_PREVIEW_FRAMES = 100
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -146,9 +147,9 @@ class Smiles:
     """Writes videos of every sequence, a contact sheet and arrays.
 
     With photos: `<sequence>.mp4` at full size, `<sequence>.webp`, a preview of
-    the face, and the aligned view (the face above its landmarks) in `aligned/`.
-    Without: the aligned view alone. Several faces get a folder each, within
-    `folder` and by their names.
+    the face, `all.webp`, the previews side by side, and the aligned view (the
+    face above its landmarks) in `aligned/`. Without: the aligned view alone.
+    Several faces get a folder each, within `folder` and by their names.
 
     Raises:
       ValueError: the frame rate is invalid.
@@ -167,10 +168,10 @@ class Smiles:
 
     folder.mkdir(parents=True, exist_ok=True)
     aligned = folder / "aligned" if self.has_full_size else folder
-    rows = []
+    rows, previews = [], []
     for index, name in enumerate(self.sequence_names):
       if self.has_full_size:
-        self._save_full_size(folder, name, frames_per_second)
+        previews.append(self._save_full_size(folder, name, frames_per_second))
       shown = [_enlarge(self.frames[0, index])]
       if self.landmark_images is not None:
         gray = self.landmark_images[0, index][..., None]
@@ -179,6 +180,12 @@ class Smiles:
       frames = np.concatenate(shown, axis=1)
       video.write_mp4(aligned / f"{name}.mp4", frames, frames_per_second)
       video.write_gif(aligned / f"{name}.gif", frames, frames_per_second)
+    if len(previews) > 1:
+      video.write_webp(
+        folder / "all.webp",
+        map(np.hstack, zip(*previews, strict=True)),
+        frames_per_second / self._preview_step,
+      )
     sheet = Image.fromarray(video.contact_sheet(rows, columns=8))
     sheet.reduce(2).save(folder / "contact_sheet.png")
     arrays = {
@@ -195,20 +202,32 @@ class Smiles:
     )
 
   def _save_full_size(self, folder, name, frames_per_second):
-    """Writes the full-size video and, of the same frames, the preview."""
+    """Writes the full-size video and, of the same frames, the preview.
+
+    Returns:
+      The preview's frames.
+    """
     left, top, right, bottom = self.photos[0].preview_box()
     preview = []
 
     def frames():
-      for frame in self.full_size(name):
-        part = frame[top:bottom, left:right]
-        preview.append(full_size.limit_size(part, _PREVIEW_SIDE))
+      for number, frame in enumerate(self.full_size(name)):
+        if number % self._preview_step == 0:
+          part = frame[top:bottom, left:right]
+          preview.append(full_size.limit_size(part, _PREVIEW_SIDE))
         yield frame
 
     video.write_mp4(
       folder / f"{name}.mp4", frames(), frames_per_second, preset="veryfast"
     )
-    video.write_webp(folder / f"{name}.webp", preview, frames_per_second)
+    rate = frames_per_second / self._preview_step
+    video.write_webp(folder / f"{name}.webp", preview, rate)
+    return preview
+
+  @property
+  def _preview_step(self):
+    """Of so many frames a preview shows one."""
+    return -(-self.frames.shape[2] // _MAX_PREVIEW_FRAMES)
 
   def _map(self, function):
     """Applies a function to the arrays [b s t ...]."""
