@@ -5,7 +5,7 @@ python -m benchmarks.real_photos --image=FOLDER [--label=posed]
 A line per photo and sequence, medians at the end. The photos stay where they
 are; nothing of them is written. The columns:
 
-  rest: the largest difference of the first frame from the photo, in gray levels.
+  rest: the largest difference of the first frame from the photo, gray levels.
   outside: the same of all frames outside the face.
   identity, largest: the distance of dlib's face embedding to the photo's, the
     largest over the frames. dlib calls 0.6 another person.
