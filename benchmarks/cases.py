@@ -85,6 +85,17 @@ CASES = {
 }
 
 
+def photos(case: Case) -> dict[str, np.ndarray]:
+  """The photos that are generated from, as `Model.generate` takes them."""
+  inputs = {
+    name: value
+    for name, value in batch(case).items()
+    if name in ("first_frame", "first_points", "label")
+  }
+  strength = np.linspace(1, 1.5, case.clips, dtype=np.float32)
+  return inputs | {"strength": strength}
+
+
 def batch(case: Case) -> dict[str, np.ndarray]:
   """A batch of noise, laid out as by `data.pipeline`; always the same one."""
   data = case.config().data

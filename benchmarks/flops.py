@@ -2,8 +2,8 @@
 
 A multiplication and its addition are two operations. Counted are the products
 inside layers without those with padding, a few percent less than whole kernels.
-Not counted are drawing landmark images, warping, BatchNorm, activations, losses
-and Adam.
+Not counted are drawing and resizing landmark images, the motion's gate, masks,
+warping, BatchNorm, activations, losses and Adam.
 
 A training step passes a layer three times: forward, and backward once to its
 inputs and once to its weights. A layer that reads data has no gradient of its
@@ -108,7 +108,7 @@ def _vae(case):
 
 def _conditional(case):
   encoder, decoder = _encoder_and_decoder(case)
-  sequences = _without_variance(encoder).trained_on_data
+  sequences = _without_variance(encoder).forward
   sequences += _network(case, "conditional").trained
   decoded = case.frames * decoder.trained
   return _vae(case) + case.clips * (sequences + decoded)
@@ -127,7 +127,9 @@ def _translator(case):
   encoder, decoder = _encoder_and_decoder(case)
   reconstruction = _without_variance(encoder).forward + decoder.forward
   adversarial = _gan_losses(case, "translator")
-  return case.clips * case.frames * (reconstruction + adversarial)
+  # The first frame is reconstructed, too: its image is that at rest.
+  images = case.frames + 1
+  return case.clips * (images * reconstruction + case.frames * adversarial)
 
 
 def _video_gan(case):

@@ -154,7 +154,7 @@ def generation(
   trained, inputs = generation_inputs(case, networks)
   trained = jax.device_put(trained)
   generate = jax.jit(
-    inference.to_uint8(build_model(case).generate),
+    inference.to_arrays(build_model(case).generate),
     compiler_options=runtime.compiler_options(),
   )
 
@@ -174,12 +174,7 @@ def generation_inputs(
     phase: {name: networks[name] for name in names}
     for phase, names in build_model(case).inference_networks().items()
   }
-  inputs = {
-    name: value
-    for name, value in cases.batch(case).items()
-    if name in ("first_frame", "first_points", "label")
-  }
-  return trained, inputs
+  return trained, cases.photos(case)
 
 
 def _matmul(case):

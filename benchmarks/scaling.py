@@ -86,7 +86,7 @@ CURVES = (
     "a training step of the VAE, 32 images",
     "height and width in pixels",
     (64, 128),
-    _with_settings("vae", 32, 1, "data.image_size"),
+    _with_settings("vae", 32, 1, "model.landmark_image_size"),
   ),
 )
 

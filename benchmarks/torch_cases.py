@@ -13,8 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import interleave, torch_weights
-from benchmarks.cases import Case, batch
-from benchmarks.torch_losses import MEMORY_FORMATS, Losses, to_signed_range
+from benchmarks.cases import Case, batch, photos
+from benchmarks.torch_losses import (
+  MEMORY_FORMATS,
+  Losses,
+  face_mask,
+  to_signed_range,
+)
 from benchmarks.torch_networks import (
   VAE,
   ConditionalLSTM,
@@ -87,7 +92,7 @@ def build_losses(
   channels_last: bool,
   device: torch.device,
 ) -> Losses:
-  """The case's networks with their weights, and its batch, on the device.
+  """The case's networks with their weights, and its data, on the device.
 
   Args:
     case: to build.
@@ -115,12 +120,13 @@ def build_losses(
           weight.data = weight.to(memory_format=MEMORY_FORMATS[weight.ndim])
     if case.dtype != "float32" and name in _CONVOLUTIONAL:
       _autocast(network, getattr(torch, case.dtype), device)
+  data = photos(case) if case.kind == "generate" else batch(case)
   tensors = {
     name: torch.from_numpy(value).to(device)
-    for name, value in batch(case).items()
+    for name, value in data.items()
     if name != "seed"  # seeds JAX's random numbers
   }
-  for name in ("frames", "first_frame"):
+  for name in tensors.keys() & {"frames", "first_frame"}:
     tensors[name] = tensors[name].movedim(-1, -3)
   edges = {
     name: torch.from_numpy(arrays[f"edges/{name}"]).to(device)
@@ -154,7 +160,9 @@ def _network(name: str, case: Case, config) -> nn.Module:
   embedding_dim, hidden_dim = model.embedding_dim, model.lstm_dim
   width = model.translator_width
   return {
-    "vae": lambda: VAE(embedding_dim, model.vae_width, data.image_size),
+    "vae": lambda: VAE(
+      embedding_dim, model.vae_width, model.landmark_image_size
+    ),
     "conditional": lambda: ConditionalLSTM(
       data.num_frames, embedding_dim, hidden_dim
     ),
@@ -162,7 +170,9 @@ def _network(name: str, case: Case, config) -> nn.Module:
     "mode_discriminator": lambda: ModeDiscriminator(
       model.num_modes, embedding_dim
     ),
-    "translator": lambda: Translator(width, data.image_size),
+    "translator": lambda: Translator(
+      width, data.image_size, model.landmark_image_size
+    ),
     "discriminator": lambda: Discriminator(width),
   }[name]()
 
@@ -222,11 +232,15 @@ def _generation(losses, compiled):
       _, embeddings = losses.roll_out()
       modes = losses.networks["modes"](embeddings)
       sequences = torch.cat([embeddings[None], modes]).transpose(0, 1)
+      start = sequences[:, :, :1]
+      strength = losses.batch["strength"][:, None, None, None]
+      sequences = start + strength * (sequences - start)
       neutral = to_signed_range(losses.batch["first_frame"])
+      masks = face_mask(losses.batch["first_points"], neutral.shape[-1])
       # Face by face, as in JAX: its activations stay in the cache.
       generated = [
-        generate(losses, face, own)
-        for face, own in zip(neutral, sequences, strict=True)
+        generate(losses, *own)
+        for own in zip(sequences, neutral, masks, strict=True)
       ]
       return [
         torch.stack(part).cpu().numpy() for part in zip(*generated, strict=True)
@@ -235,15 +249,30 @@ def _generation(losses, compiled):
   return run
 
 
-def _generate_one(losses: Losses, face: Tensor, embeddings: Tensor):
-  """Maps one face's embeddings [s t d] to uint8 landmark images and frames."""
-  decoded = losses.networks["vae"].decode(embeddings.flatten(0, 1)).sigmoid()
-  neutral = face.expand(len(decoded), -1, -1, -1)
-  faces = losses.networks["translator"](neutral, decoded)
-  frames = (127.5 * (faces + 1)).round().to(torch.uint8).movedim(1, -1)
-  landmark_images = (255 * decoded[:, 0]).round().to(torch.uint8)
+def _generate_one(
+  losses: Losses, embeddings: Tensor, face: Tensor, mask: Tensor
+) -> list[Tensor]:
+  """Generates the arrays of `inference.to_arrays` for one face.
+
+  Args:
+    losses: with the networks.
+    embeddings: [s t d].
+    face: the neutral face [3 h w] in [-1, 1].
+    mask: of the face, [1 h w].
+  """
   lead = embeddings.shape[:2]
-  return landmark_images.unflatten(0, lead), frames.unflatten(0, lead)
+  images = losses.networks["vae"].decode(embeddings.flatten(0, 1)).sigmoid()
+  rest = images.unflatten(0, lead)[:, :1].expand(*lead, -1, -1, -1)
+  faces, *motion = losses.networks["translator"](
+    face.expand(len(images), -1, -1, -1),
+    images,
+    rest.flatten(0, 1),
+    mask.expand(len(images), -1, -1, -1),
+  )
+  landmark_images = (255 * images[:, 0]).round().to(torch.uint8)
+  frames = (127.5 * (faces + 1)).round().to(torch.uint8).movedim(1, -1)
+  motion = torch.cat(motion, 1).half().movedim(1, -1)
+  return [x.unflatten(0, lead) for x in (landmark_images, frames, motion)]
 
 
 def _matmul(case, device):

@@ -21,6 +21,10 @@ MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 _SINKHORN_ITERATIONS = 20
 
+# As in `landmarks.py`: the jaw and, backwards, the brows; the mask's feather.
+_OUTLINE = [*range(17), *range(26, 16, -1)]
+_MASK_FEATHER = (0.02, 0.14)
+
 
 @dataclasses.dataclass(frozen=True)
 class Losses:
@@ -83,8 +87,10 @@ class Losses:
     faces, neutral = self._to_memory_format(
       faces.flatten(0, 1), neutral.flatten(0, 1)
     )
-    images = self._mixed_landmark_images(random["chosen"])
-    fakes = self.networks["translator"](neutral, images)
+    images, rest = self._mixed_landmark_images(random["chosen"])
+    masks = face_mask(self.batch["first_points"], faces.shape[-1])
+    masks = masks.repeat_interleave(self.batch["times"].shape[1], 0)
+    fakes, *_ = self.networks["translator"](neutral, images, rest, masks)
     adversarial = self._gan_losses((neutral, faces), (neutral, fakes))
     return self.config.loss.l1 * F.l1_loss(fakes, faces) + adversarial
 
@@ -115,13 +121,15 @@ class Losses:
   def roll_out(self) -> tuple[Tensor, Tensor]:
     """Returns h_0 [b d] and h_1 ... h_T [b t d]."""
     first = self.draw(self.batch["first_points"])
-    embedding = self.networks["vae"].encode_mean(first)
+    with torch.no_grad():
+      embedding = self.networks["vae"].encode_mean(first)
     label = F.one_hot(self.batch["label"].long(), cases.NUM_LABELS).float()
     return embedding, self.networks["conditional"](embedding, label)
 
   def draw(self, points: Tensor) -> Tensor:
-    """`landmarks.draw`: points [n 68 2] to landmark images [n 1 h w]."""
-    size, device = self.config.data.image_size, points.device
+    """`landmarks.draw`: points [n 68 2] of frames to images [n 1 s s]."""
+    size, device = self.config.model.landmark_image_size, points.device
+    points = (points + 0.5) * (size / self.config.data.image_size) - 0.5
     samples, brightness = [], []
     for name, num_samples in (
       ("jaw", max(2, size // 4)),
@@ -176,10 +184,19 @@ class Losses:
     return bce, 0.5 * errors.sum(-1).mean(-1)
 
   def _mixed_landmark_images(self, chosen):
+    """The sampled frames' images and their clips' first ones, [b*f 1 s s]."""
+    first = self.batch["first_points"][:, None]
+    points = torch.cat([first, self.batch["points"]], 1)  # [b 1+f 68 2]
     with torch.no_grad():
-      images, vae = self._landmark_images(), self.networks["vae"]
+      images, vae = self.draw(points.flatten(0, 1)), self.networks["vae"]
       decoded = vae.decode(vae.encode_mean(images)).sigmoid()
-      return torch.where(chosen.flatten()[:, None, None, None], decoded, images)
+      images, decoded = (
+        x.unflatten(0, points.shape[:2]) for x in (images, decoded)
+      )
+      chosen = chosen[..., None, None, None]
+      mixed = torch.where(chosen, decoded[:, 1:], images[:, 1:])
+      rest = torch.where(chosen, decoded[:, :1], images[:, :1])
+      return self._to_memory_format(mixed.flatten(0, 1), rest.flatten(0, 1))
 
   def _gan_losses(self, real, fake):
     """The sum of both adversarial losses, as in `models.base.gan_losses`.
@@ -213,6 +230,25 @@ def bce_per_image(logits: Tensor, targets: Tensor) -> Tensor:
   """`losses.bce_per_image` of images [... 1 h w]."""
   terms = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
   return terms.sum((-3, -2, -1))
+
+
+def face_mask(points: Tensor, size: int) -> Tensor:
+  """`landmarks.face_mask`: points [b 68 2] to masks [b 1 size size]."""
+  start = points[:, _OUTLINE]
+  edge_x, edge_y = (start.roll(-1, 1) - start)[..., None, None].unbind(2)
+  start_x, start_y = start[..., None, None].unbind(2)
+  places = torch.arange(size, dtype=points.dtype, device=points.device)
+  x, y = places - start_x, places[:, None] - start_y  # [b n 1 w], [b n h 1]
+  length = (edge_x.square() + edge_y.square()).clamp(min=1e-6)
+  along = ((x * edge_x + y * edge_y) / length).clamp(0, 1)
+  squared = (x - along * edge_x).square() + (y - along * edge_y).square()
+  distance = squared.amin(1, keepdim=True).sqrt()
+  slope = edge_x / torch.where(edge_y == 0, 1, edge_y)
+  crossed = ((y < 0) != (y < edge_y)) & (x < y * slope)
+  inside = crossed.sum(1, keepdim=True) % 2 == 1
+  full, none = (share * size for share in _MASK_FEATHER)
+  fade = ((none - distance) / (none - full)).clamp(0, 1)
+  return torch.where(inside, 1, fade.square() * (3 - 2 * fade))
 
 
 def to_signed_range(images: Tensor) -> Tensor:

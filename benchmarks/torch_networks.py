@@ -6,6 +6,7 @@ their weights. Activations work in place, as is usual.
 
 import itertools
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ _LEAK = 0.2
 
 # As in `networks/translator.py`, for the output "motion".
 _FLOW_SCALE, _MASK_BIAS, _PIXEL_SCALE = 8.0, -3.0, 4.0
+_GATE_REACH, _GATE_THRESHOLD = 0.125, 0.03
 
 
 def leaky_relu(x: Tensor) -> Tensor:
@@ -193,14 +195,26 @@ class ModeDiscriminator(nn.Module):
     return self.linear(averages)
 
 
+class Translation(NamedTuple):
+  """`translator.Translation`, with channels first."""
+
+  faces: Tensor
+  flow: Tensor
+  mask: Tensor
+  new_pixels: Tensor
+
+
 class Translator(nn.ModuleDict):
   """`translator.Translator` with the output "motion"."""
 
-  def __init__(self, width: int, image_size: int):
+  def __init__(self, width: int, image_size: int, landmark_image_size: int):
     super().__init__()
+    self.image_size = image_size
+    blur = gate_blur(landmark_image_size, image_size)
+    self.register_buffer("blur", blur, persistent=False)
     channels = pyramid(width, levels_down_to(image_size, 1))
     self.last = last = len(channels) - 1
-    for i, (a, b) in enumerate(itertools.pairwise((4, *channels))):
+    for i, (a, b) in enumerate(itertools.pairwise((5, *channels))):
       self[f"down_{i}"] = downsample(a, b)
       if 0 < i < last:
         self[f"down_norm_{i}"] = nn.BatchNorm2d(b)
@@ -211,8 +225,18 @@ class Translator(nn.ModuleDict):
       inputs = 2 * outputs
     self[f"up_{last}"] = upsample(inputs, 6, bias=True)
 
-  def forward(self, neutral: Tensor, landmark_image: Tensor) -> Tensor:
-    x = torch.cat([neutral, landmark_image], 1)
+  def forward(
+    self,
+    neutral: Tensor,
+    landmark_image: Tensor,
+    rest_image: Tensor,
+    face_mask: Tensor,
+  ) -> Translation:
+    """Takes faces [b 3 h w], images [b 1 s s] and masks [b 1 h w]."""
+    images = torch.cat([landmark_image, rest_image], 1)
+    if images.shape[-1] != self.image_size:
+      images = F.interpolate(images, self.image_size, mode="bilinear")
+    x = torch.cat([neutral, images], 1)
     skips = []
     for i in range(self.last + 1):
       x = self[f"down_{i}"](x)
@@ -225,9 +249,28 @@ class Translator(nn.ModuleDict):
       x = torch.cat([x, skips[self.last - 1 - i]], 1)
     x = self[f"up_{self.last}"](x).float()
     flow, mask, new_pixels = x.split((2, 1, 3), 1)
-    mask = torch.sigmoid(mask + _MASK_BIAS)
+    gate = face_mask * motion_gate(landmark_image - rest_image, self.blur)
+    flow = gate * (self.image_size / 64 * _FLOW_SCALE * flow)
+    mask = gate * torch.sigmoid(mask + _MASK_BIAS)
     new_pixels = torch.tanh(_PIXEL_SCALE * new_pixels)
-    return (1 - mask) * warp(neutral, _FLOW_SCALE * flow) + mask * new_pixels
+    faces = (1 - mask) * warp(neutral, flow) + mask * new_pixels
+    return Translation(faces, flow, mask, new_pixels)
+
+
+def gate_blur(source: int, size: int) -> Tensor:
+  """The blur of `motion_gate` along an axis, as a matrix [size source]."""
+  deviation = _GATE_REACH * source
+  places = (torch.arange(size) + 0.5) * (source / size) - 0.5
+  distance = (places[:, None] - torch.arange(source)) / deviation
+  blur = torch.exp(-0.5 * distance.square())
+  return blur / (deviation * math.sqrt(2 * math.pi))
+
+
+def motion_gate(change: Tensor, blur: Tensor) -> Tensor:
+  """`translator.motion_gate` of the changes [b 1 s s], in float32."""
+  with torch.autocast(change.device.type, enabled=False):
+    blurred = blur @ change.abs() @ blur.T
+  return torch.tanh(blurred / _GATE_THRESHOLD)
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
   """
   optimizer = None
   if case.kind == "generate":
-    program = jax.jit(inference.to_uint8(jax_cases.build_model(case).generate))
+    program = jax.jit(inference.to_arrays(jax_cases.build_model(case).generate))
   else:
     optimizer = train_step.make_optimizer(case.config().phases[case.kind], 1000)
     loss = jax_cases.phase_of(case).loss

@@ -7,13 +7,14 @@ from benchmarks import jax_cases
 from benchmarks.cases import Case
 
 
-def small_case(kind, dtype="float32"):
+def small_case(kind, dtype="float32", landmark_image_size=16):
   if kind == "matmul":
     return Case(kind, kind, clips=2, frames=8, dtype=dtype)
   frames = 8 if kind == "video_gan" else 4
   sizes = {
     "data.image_size": 32 if kind in ("translator", "generate") else 16,
     "data.num_frames": frames,
+    "model.landmark_image_size": landmark_image_size,
     "model.embedding_dim": 6,
     "model.vae_width": 4,
     "model.lstm_dim": 5,

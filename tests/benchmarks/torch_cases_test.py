@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import miniature
 import numpy as np
 import optax
 import pytest
@@ -10,7 +11,9 @@ from jax.sharding import Mesh
 from small_cases import random_networks, small_case
 
 from benchmarks import cases, jax_cases
+from cmm_jax import landmarks
 from cmm_jax.models import base
+from cmm_jax.networks import translator
 
 PHASES = ("vae", "conditional", "modes", "translator", "video_gan")
 
@@ -143,25 +146,71 @@ def test_in_bfloat16_both_losses_agree_to_its_precision(kind, tmp_path):
       assert weight.dtype == torch.float32
 
 
-def test_pytorch_generates_the_videos_of_jax(tmp_path):
+@pytest.mark.parametrize("landmark_image_size", [16, 32])
+def test_pytorch_generates_the_videos_of_jax(landmark_image_size, tmp_path):
   from benchmarks import torch_cases
 
-  case = small_case("generate")
+  case = small_case("generate", landmark_image_size=landmark_image_size)
   networks = random_networks(case)
   file = str(tmp_path / "weights.npz")
   jax_cases.write_weights(file, networks)
 
   arrays = jax_cases.generation(case, networks)(1)
-  landmark_images, frames = torch_cases.build(case, weights_file=file)(1)
+  images, frames, motion = torch_cases.build(case, weights_file=file)(1)
 
-  assert frames.shape == (3, 4, 4, 32, 32, 3)  # 3 photos, K+1 = 4, 4 frames
+  # 3 photos, K+1 = 4, 4 frames
+  assert images.shape == (3, 4, 4, landmark_image_size, landmark_image_size)
+  assert frames.shape == (3, 4, 4, 32, 32, 3)
   # A value between two of the 256 levels may be rounded to either.
   for one, other in (
-    (arrays["landmark_images"], landmark_images),
+    (arrays["landmark_images"], images),
     (arrays["frames"], frames),
   ):
     assert one.std() > 1
     assert np.abs(one.astype(int) - other).max() <= 1
+  assert motion.dtype == arrays["motion"].dtype == np.float16
+  for channel in range(6):
+    wanted = arrays["motion"][..., channel].astype(np.float32)
+    assert wanted.std() > 0.01
+    np.testing.assert_allclose(
+      motion[..., channel], wanted, rtol=2e-3, atol=0.01
+    )
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_pytorch_gates_the_motion_of_a_face_as_jax_does(size):
+  import torch
+
+  from benchmarks import torch_networks
+
+  points = np.stack([32 * miniature.neutral_points(seed) for seed in (0, 1)])
+  smiling = points.copy()
+  smiling[:, landmarks.MOUTH_CORNERS, 1] -= 4
+  change = landmarks.draw(smiling, 32) - landmarks.draw(points, 32)
+
+  found = torch_networks.motion_gate(
+    torch.from_numpy(np.array(change[:, None])),
+    torch_networks.gate_blur(32, size),
+  )
+
+  wanted = translator.motion_gate(change[..., None], size)
+  assert np.min(wanted) < 0.1 < 0.9 < np.max(wanted)
+  np.testing.assert_allclose(found[:, 0], wanted, atol=1e-5)
+
+
+def test_pytorch_masks_a_face_as_jax_does():
+  import torch
+
+  from benchmarks import torch_losses
+
+  points = np.stack([48 * miniature.neutral_points(seed) for seed in (0, 1)])
+  points = points.astype(np.float32)
+
+  found = torch_losses.face_mask(torch.from_numpy(points), 48)
+
+  wanted = landmarks.face_mask(points, 48)
+  assert np.min(wanted) == 0 and np.max(wanted) == 1
+  np.testing.assert_allclose(found[:, 0], wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["vae", "modes", "translator"])

@@ -14,6 +14,7 @@ from cmm_jax.models.base import AXIS
 _SIZES = {
   "data.image_size": 32,
   "data.num_frames": 4,
+  "model.landmark_image_size": 16,
   "model.embedding_dim": 6,
   "model.vae_width": 4,
   "model.lstm_dim": 5,
@@ -99,8 +100,7 @@ def mesh():
 
 
 def test_a_steps_collectives_hold_every_gradient(mesh):
-  sizes = _SIZES | {"data.image_size": 16}
-  case = Case("", "vae", clips=4, frames=1, sizes=sizes)
+  case = Case("", "vae", clips=4, frames=1, sizes=_SIZES)
 
   program, arguments = tpu_programs.traceable(case, mesh)
   found = tpu_programs.collectives(
