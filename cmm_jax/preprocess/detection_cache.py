@@ -65,7 +65,7 @@ class DetectionCache:
     with contextlib.ExitStack() as stack:
       detector = stack.enter_context(detectors.open_detector(self._detector))
       if with_blendshapes:
-        estimator = stack.enter_context(mediapipe_faces.BlendshapeEstimator())
+        estimator = mediapipe_faces.BlendshapeEstimator()
       trackers = {start: track.FaceTracker(detector) for start in ranges}
       detections = {start: [] for start in ranges}
       blendshapes = {start: [] for start in ranges}

