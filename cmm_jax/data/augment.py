@@ -204,7 +204,7 @@ def _relight(transform, frames):
   columns, rows = jnp.meshgrid(*[jnp.linspace(-1, 1, size)] * 2)
   x, y = transform.light_gradient
   light = jnp.exp(x * columns + y * rows)
-  tone = jnp.power(jnp.maximum(frames, 0.5) / 255, transform.gamma)
+  tone = jnp.power(frames / 255, transform.gamma)
   return 255 * tone * jnp.broadcast_to(light[..., None], tone.shape)
 
 

@@ -11,7 +11,13 @@ import pytest
 from cmm_jax.data import augment, pipeline
 
 AUGMENTED = augment.Augmentation(
-  mirror=True, stretch=0.05, shift=2.0, color=0.2
+  mirror=True,
+  stretch=0.05,
+  shift=2.0,
+  color=0.2,
+  light=0.2,
+  blur=0.8,
+  compression=1.0,
 )
 SAMPLING = pipeline.Sampling(
   clips_per_batch=4,
