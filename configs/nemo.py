@@ -92,6 +92,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.assignment_temperature = 2.0  # (ours), nats per landmark image
   config.loss.l1 = 100.0  # (ours), as in pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
+  # (ours), standard deviation, of faces in [-1, 1]
+  config.loss.instance_noise = 0.0
   # (ours), relative to a reconstruction loss that sums over pixels; 120 would
   # match the translator's balance, but the roll-out then leaves the faces.
   config.loss.cra_net_adversarial = 20.0

@@ -44,8 +44,8 @@ class TranslatorObjective:
     metrics, discriminator_statistics = gan_losses(
       self.discriminator,
       networks["discriminator"],
-      (neutral, faces),
-      (neutral, fakes.faces),
+      (neutral, faces + self._instance_noise(loss_config, batch, 1)),
+      (neutral, fakes.faces + self._instance_noise(loss_config, batch, 2)),
     )
     l1 = losses.reconstruction_l1(fakes.faces, faces)
     loss = loss_config.l1 * l1 + metrics["adversarial"]
@@ -70,6 +70,20 @@ class TranslatorObjective:
     images = jnp.broadcast_to(images, neutral.shape)
     rows = jnp.stack([neutral, images, fakes.faces, faces])[:, :16]
     return {"neutral_landmarks_generated_true": rows / 2 + 0.5}
+
+  def _instance_noise(self, loss_config, batch, number):
+    """Noise on what the discriminator sees (ours, after Soenderby et al. 2017).
+
+    Warping averages the camera's noise away. A discriminator that tells fakes
+    by that leaves the translator nothing to learn, and wins.
+    """
+    if not loss_config.instance_noise:
+      return jnp.zeros(())
+    keys = jax.vmap(jax.random.key)(batch["seed"])
+    keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+    shape = batch["frames"].shape[1:]
+    drawn = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+    return loss_config.instance_noise * merge_batch_and_time(drawn)
 
   def _face_masks(self, batch):
     """The masks of the sampled frames, from their clips' neutral frames."""

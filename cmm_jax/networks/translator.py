@@ -15,6 +15,7 @@ from cmm_jax.ops import bilinear
 OUTPUTS = ("image", "residual", "motion")
 
 _FLOW_SCALE = 8.0  # pixels of a 64-pixel frame per unit of the last layer
+_FLOW_BLUR = 1 / 80  # standard deviation, as a share of the frame
 _MASK_BIAS = -3.0  # at the start of training 5 % of a pixel is new
 _PIXEL_SCALE = 4.0
 
@@ -125,7 +126,7 @@ class Translator(nn.Module):
       gate = (gate * face_mask)[..., None]
       return compose(
         neutral,
-        flow=gate * (size / 64 * _FLOW_SCALE * x[..., :2]),
+        flow=gate * (size / 64 * _FLOW_SCALE * _smooth(x[..., :2])),
         mask=gate * nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
         new_pixels=jnp.tanh(_PIXEL_SCALE * x[..., 3:]),
       )
@@ -145,13 +146,7 @@ def motion_gate(
       so is the gate, exactly.
     size: height and width of the result.
   """
-  source = change.shape[1]
-  places = (np.arange(size) + 0.5) * (source / size) - 0.5
-  distance = (places[:, None] - np.arange(source)) / (_GATE_REACH * source)
-  blur = np.exp(-0.5 * distance**2) / (
-    _GATE_REACH * source * np.sqrt(2 * np.pi)
-  )
-  blur = blur.astype(np.float32)
+  blur = _gaussian(change.shape[1], size, _GATE_REACH)
   blurred = jnp.einsum(
     "ri,bij,cj->brc",
     blur,
@@ -160,6 +155,27 @@ def motion_gate(
     precision=jax.lax.Precision.HIGHEST,
   )
   return jnp.tanh(blurred / _GATE_THRESHOLD)
+
+
+def _smooth(flow):
+  """Blurs a flow: where it is ragged, so are the edges that it moves."""
+  size = flow.shape[1]
+  blur = _gaussian(size, size, _FLOW_BLUR)
+  blur = blur / blur.sum(axis=1, keepdims=True)  # at the border too
+  return jnp.einsum("ri,bijk,cj->brck", blur, flow, blur)
+
+
+def _gaussian(size, new_size, deviation):
+  """A matrix [new_size size] that blurs a row of pixels and resizes it.
+
+  Args:
+    size, new_size: in pixels.
+    deviation: standard deviation of the Gaussian, as a share of the row.
+  """
+  places = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+  distance = (places[:, None] - np.arange(size)) / (deviation * size)
+  kernel = np.exp(-0.5 * distance**2) / (deviation * size * np.sqrt(2 * np.pi))
+  return kernel.astype(np.float32)
 
 
 def compose(
