@@ -2,6 +2,9 @@
 
   photo, decode                       photos and frames of videos
   faces, mediapipe_faces, detectors   detected faces and their landmarks
+  face_landmarker, blazeface,
+    face_mesh, rotated_crops          MediaPipe's models, their input and output
+  neutral                             whether a face is neutral
   track, detection_cache              one face through a video
   action_units, disfa                 AU06 and AU12 of every frame
   segment                             the neutral-to-smile segment
