@@ -1,8 +1,9 @@
 """Face detection, landmarks and blendshapes with MediaPipe's models.
 
 An alternative to dlib (faces.py) that permits commercial use, and the source of
-estimated action units. The steps between the models are MediaPipe's; searching
-an image in tiles and the two passes of the mesh are (ours).
+estimated action units. The steps between the models are MediaPipe's, except for
+two of ours: an image is searched in tiles, and the mesh is predicted again in
+the square around the first one, as MediaPipe does in videos.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ _MIN_PRESENCE = 0.5  # the probability of a face, as in MediaPipe
 # a fraction of the image's longest side. BlazeFace finds faces from about a
 # sixth of its input. Tiles overlap by half.
 _PASSES = ((1.5, 1.0, 0.5), (0.25,), (0.125,))
-_MIN_TILE_SIDE = 64  # pixels; a face in a smaller one is too small to use
+_MIN_TILE_SIDE = 128  # pixels; faces found in smaller tiles are too small
 
 _MARGIN = 1.0  # around a known face, as a fraction of its side
 
@@ -53,6 +54,9 @@ class FaceDetector:
     self, image: UInt8[np.ndarray, "h w 3"], previous: faces.Face | None = None
   ) -> list[faces.Face]:
     """Detects up to 8 faces of an image, the largest first.
+
+    Faces are detected from about a twelfth of the longest side of the image;
+    if there are none, from a fiftieth. Scores are probabilities, 0.5 to 1.
 
     Args:
       image: RGB.
@@ -107,7 +111,7 @@ def _search(image, regions) -> list[_Found]:
   found = []
   for candidate in merged[:_MAX_FACES]:
     square = _enlarged(candidate[:2], candidate[2:4])
-    for _ in range(2):
+    for _ in range(2):  # halves the variation between shifted images
       pixels = square.resample(image, face_landmarker.MESH_INPUT_SIZE)
       mesh, presence = landmarker.predict_mesh(pixels)
       if presence < _MIN_PRESENCE:

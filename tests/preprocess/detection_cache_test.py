@@ -41,7 +41,7 @@ def no_detection(monkeypatch):
   monkeypatch.setattr(
     mediapipe_faces,
     "BlendshapeEstimator",
-    lambda: contextlib.nullcontext(FailingDetector()),
+    FailingDetector,
   )
 
 

@@ -252,9 +252,9 @@ def test_the_smile_of_a_real_face_is_found(real_smile):
 def test_both_detectors_agree_on_a_real_face(real_smile):
   ((_, image),) = decode.open_video(real_smile).frames([0])
   (by_dlib,) = faces.FaceDetector().detect(image)
-  with mediapipe_faces.FaceDetector() as detector:
-    (by_mediapipe,) = detector.detect(image)
-    (again,) = detector.detect(image, previous=by_mediapipe)
+  detector = mediapipe_faces.FaceDetector()
+  (by_mediapipe,) = detector.detect(image)
+  (again,) = detector.detect(image, previous=by_mediapipe)
 
   scale = landmarks.interocular_distance(by_dlib.points)
 
