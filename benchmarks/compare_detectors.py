@@ -124,9 +124,9 @@ def main(argv) -> None:
   for case in CASES:
     images = list(render(case, _PEOPLE.value, _SEED.value))
     for name in detectors.NAMES:
-      with detectors.open_detector(name) as detector:
-        detector.detect(images[0][0])  # loads the models
-        count, offsets, seconds = measure(detector, images)
+      detector = detectors.get_detector(name)
+      detector.detect(images[0][0])  # loads the models
+      count, offsets, seconds = measure(detector, images)
       errors = "— | —"
       if len(offsets):
         error = np.linalg.norm(offsets, axis=-1).mean()

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from cmm_jax.preprocess import detectors
+
 _IMAGES = flags.DEFINE_multi_string(
   "image",
   None,
@@ -50,6 +52,12 @@ _FACE = flags.DEFINE_integer(
 _MODES = flags.DEFINE_list(
   "modes", None, "Sequences to write, such as conditional,mode_2."
 )
+_DETECTOR = flags.DEFINE_enum(
+  "detector",
+  "mediapipe",
+  detectors.NAMES,
+  "What finds faces; the terms of dlib's landmarks exclude commercial use.",
+)
 _SIZE = flags.DEFINE_integer(
   "size", 3840, "Longest side of the videos; larger photos are reduced.", 64
 )
@@ -68,6 +76,7 @@ def main(argv: Sequence[str]) -> None:
 
     runtime.configure()
     generator = inference.SmileGenerator(_WORKDIR.value, _MODEL.value)
+    generator.detector = detectors.get_detector(_DETECTOR.value)
     labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
     for label in labels:
       generator.check_label(label)

@@ -1,7 +1,6 @@
 """From a photo to smile videos, with trained weights."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 import warnings
@@ -12,6 +11,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from cmm_jax import full_size
+from cmm_jax.preprocess import align, detectors, faces, neutral
+from cmm_jax.preprocess import photo as photos
 from cmm_jax.smiles import Smiles
 
 # The longest side of full-size videos, unless another is asked for: what phones
@@ -28,12 +29,14 @@ class AlignedFace:
     frame: the aligned face.
     points: its landmarks, in pixels of the aligned face.
     name: of the photo.
+    findings: in which ways the face is not neutral.
   """
 
   photo: full_size.Photo
   frame: UInt8[np.ndarray, "h w 3"]
   points: Float[np.ndarray, "68 2"]
   name: str
+  findings: tuple[neutral.Finding, ...] = ()
 
 
 class Generator:
@@ -42,6 +45,7 @@ class Generator:
   Attributes:
     labels: the kinds of smile that the model was trained for.
     image_size: height and width of the aligned faces, in pixels.
+    detector: finds faces in photos; `preprocess.detectors` has several.
   """
 
   def __init__(
@@ -54,10 +58,11 @@ class Generator:
     self._program = program
     self.labels = list(labels)
     self.image_size = image_size
+    self.detector = detectors.get_detector("mediapipe")
 
   def __call__(
     self,
-    photos: Any,
+    photo: Any,
     label: str,
     *,
     strength: float = 1.0,
@@ -67,7 +72,7 @@ class Generator:
     """Generates the smiles of one or several photos.
 
     Args:
-      photos: a path, or an RGB image as uint8 [h w 3], or a sequence of these.
+      photo: a path, or an RGB image as uint8 [h w 3], or a sequence of these.
       label: one of `labels`.
       strength: how far the smiles go, from 0 (still) over 1 (as learned) to
         1.5.
@@ -81,13 +86,13 @@ class Generator:
       OSError: a photo cannot be read.
     """
     self.check_label(label)
-    if not isinstance(photos, Sequence) or isinstance(photos, str):
-      photos = [photos]
-    if not photos:
+    is_several = isinstance(photo, Sequence) and not isinstance(photo, str)
+    several = photo if is_several else [photo]
+    if not several:
       raise ValueError("No photos were given.")
     aligned = [
-      self.align(photo, f"photo_{number}", face=face, max_size=max_size)
-      for number, photo in enumerate(photos, start=1)
+      self.align(one, f"photo_{number}", face=face, max_size=max_size)
+      for number, one in enumerate(several, start=1)
     ]
     return self.smile(aligned, label, strength=strength)
 
@@ -167,13 +172,6 @@ class Generator:
     }
     return Smiles(**self._program(inputs), faces=faces)
 
-  @functools.cached_property
-  def detector(self) -> Any:
-    """What finds faces in photos; loaded at the first photo."""
-    from cmm_jax.preprocess import faces
-
-    return faces.FaceDetector()
-
   def check_label(self, label: str) -> None:
     """Raises a ValueError unless the model was trained for the label."""
     if label not in self.labels:
@@ -190,7 +188,7 @@ class Generator:
     face: int | None = None,
     max_size: int | None = MAX_SIZE,
   ) -> AlignedFace:
-    """Detects and aligns a face of a photo.
+    """Detects and aligns a face of a photo; warns if it is not neutral.
 
     Args:
       photo: a path, or an RGB image as uint8 [h w 3].
@@ -201,9 +199,6 @@ class Generator:
       ValueError: the photo shows no usable face.
       OSError: the photo cannot be read.
     """
-    from cmm_jax.preprocess import align
-    from cmm_jax.preprocess import photo as photos
-
     if isinstance(photo, np.ndarray):
       image, source = photo, name
     elif not isinstance(photo, str | os.PathLike):
@@ -217,11 +212,15 @@ class Generator:
     image = full_size.limit_size(image, max_size)
     chosen = _choose_face(self.detector.detect(image), face, source)
     to_frame = align.similarity(chosen.points, self.image_size)
+    findings = tuple(neutral.find(chosen.points, source))
+    for finding in findings:
+      warnings.warn(finding.message, stacklevel=2)
     return AlignedFace(
       full_size.Photo(image, to_frame, self.image_size),
       to_frame.warp(image, self.image_size),
       to_frame.transform(chosen.points).astype(np.float32),
       name,
+      findings,
     )
 
 
@@ -346,8 +345,6 @@ def to_arrays(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 
 def _choose_face(detected, number, source):
   """The face with this number from the left, or the largest."""
-  from cmm_jax.preprocess import faces
-
   if number is None:
     if len(detected) > 1:
       warnings.warn(

@@ -1,6 +1,5 @@
 """The faces detected in a video, cached in a file."""
 
-import contextlib
 import io
 import zlib
 from collections.abc import Iterable
@@ -62,21 +61,20 @@ class DetectionCache:
     }
     if not ranges:
       return
-    with contextlib.ExitStack() as stack:
-      detector = stack.enter_context(detectors.open_detector(self._detector))
-      if with_blendshapes:
-        estimator = mediapipe_faces.BlendshapeEstimator()
-      trackers = {start: track.FaceTracker(detector) for start in ranges}
-      detections = {start: [] for start in ranges}
-      blendshapes = {start: [] for start in ranges}
-      wanted = {i for frames in ranges.values() for i in frames}
-      for number, image in self._video.frames(wanted):
-        for start, frames in ranges.items():
-          if number in frames:
-            face = trackers[start](image)
-            detections[start].append(face)
-            if with_blendshapes:
-              blendshapes[start].append(face and estimator(image, face))
+    detector = detectors.get_detector(self._detector)
+    if with_blendshapes:
+      estimator = mediapipe_faces.BlendshapeEstimator()
+    trackers = {start: track.FaceTracker(detector) for start in ranges}
+    detections = {start: [] for start in ranges}
+    blendshapes = {start: [] for start in ranges}
+    wanted = {i for frames in ranges.values() for i in frames}
+    for number, image in self._video.frames(wanted):
+      for start, frames in ranges.items():
+        if number in frames:
+          face = trackers[start](image)
+          detections[start].append(face)
+          if with_blendshapes:
+            blendshapes[start].append(face and estimator(image, face))
     self._faces |= detections
     if with_blendshapes:
       self._blendshapes |= blendshapes

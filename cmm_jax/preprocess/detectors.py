@@ -1,28 +1,26 @@
 """The choice of a face detector."""
 
-import contextlib
 import functools
 
 from cmm_jax.preprocess import faces, mediapipe_faces
 
-NAMES = ("dlib", "mediapipe")
+NAMES = ("mediapipe", "dlib")
 
-# Loading dlib's models takes a second, so that a process does it once.
-_dlib_detector = functools.cache(faces.FaceDetector)
+# Loading the models takes up to a second, so that a process does it once.
+_MAKE = {
+  "mediapipe": functools.cache(mediapipe_faces.FaceDetector),
+  "dlib": functools.cache(faces.FaceDetector),
+}
 
 
-def open_detector(
+def get_detector(
   name: str,
-) -> contextlib.AbstractContextManager[
-  faces.FaceDetector | mediapipe_faces.FaceDetector
-]:
-  """A context manager that gives the face detector of this name.
+) -> faces.FaceDetector | mediapipe_faces.FaceDetector:
+  """The face detector of this name; it loads its models at the first image.
 
   Raises:
     ValueError: the name is not one of `NAMES`.
   """
-  if name == "dlib":
-    return contextlib.nullcontext(_dlib_detector())
-  if name == "mediapipe":
-    return contextlib.nullcontext(mediapipe_faces.FaceDetector())
-  raise ValueError(f"No detector {name!r}; choose one of {', '.join(NAMES)}.")
+  if name not in _MAKE:
+    raise ValueError(f"No detector {name!r}; choose one of {', '.join(NAMES)}.")
+  return _MAKE[name]()

@@ -1,6 +1,5 @@
 """Caching detected faces."""
 
-import contextlib
 import dataclasses
 import shutil
 
@@ -35,8 +34,8 @@ def no_detection(monkeypatch):
   """Makes the detection of faces fail."""
   monkeypatch.setattr(
     detectors,
-    "open_detector",
-    lambda name: contextlib.nullcontext(FailingDetector()),
+    "get_detector",
+    lambda name: FailingDetector(),
   )
   monkeypatch.setattr(
     mediapipe_faces,
