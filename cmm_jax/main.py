@@ -2,7 +2,8 @@
 
 python -m cmm_jax.main --config=configs/nemo.py
 
-The same command resumes an interrupted run. The paper's baselines are trained
+The same command resumes an interrupted run; SIGTERM saves the step under way
+first and exits with 75. The paper's baselines are trained
 with --config.train.model=video_gan,cra_net instead of CMM-Net, the ablation of
 the modes' losses with --config.train.model=mode_loss_variants.
 """
@@ -22,8 +23,14 @@ def main(argv: list[str]) -> None:
   """Trains; reports a user's mistakes in one line."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
+  from cmm_jax import preemption
+
   try:
-    train_all(_CONFIG.value)
+    with preemption.watch():
+      train_all(_CONFIG.value)
+  except preemption.PreemptedError as stop:
+    print(stop, file=sys.stderr)
+    sys.exit(preemption.EXIT_CODE)
   except (FileNotFoundError, FloatingPointError, ValueError) as error:
     sys.exit(f"error: {error}")
   except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from clu import parameter_overview
 from flax import traverse_util
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cmm_jax import monitor, runtime, weights
+from cmm_jax import monitor, preemption, runtime, weights
 from cmm_jax.checkpoints import Checkpoints, load_networks
 from cmm_jax.data import augment, pipeline
 from cmm_jax.data.clips import Clips
@@ -36,6 +36,7 @@ def run(
 
   Raises:
     FloatingPointError: a loss is not finite.
+    PreemptedError: SIGTERM arrived within `preemption.watch`.
     FileNotFoundError: a phase that it starts from has not been trained.
     ValueError: the batch does not suit the data or the devices.
   """
@@ -115,15 +116,21 @@ def _run_steps(
       step += count
       logger.add(metrics, count)
       last = step == total
-      save_now = last or step % every.checkpoint_every_steps == 0
+      preempted = preemption.requested() and not last
+      save_now = last or preempted or step % every.checkpoint_every_steps == 0
       # A state whose loss is not finite must not be saved: `log` raises.
       if save_now or step % every.log_every_steps == 0:
         logger.log(step)
-      if last or step % every.picture_every_steps == 0:
+      if last or (step % every.picture_every_steps == 0 and not preempted):
         networks = jax.device_get({**frozen, **state.networks})
         logger.show(step, visualize(networks, shown))
       if save_now:
         checkpoints.save(step, state.networks, state.opt_state)
+      if preempted:
+        raise preemption.PreemptedError(
+          f"Stopped by SIGTERM after step {step} of phase "
+          f"{phase.checkpoint_name}, which is saved; the same command resumes."
+        )
 
 
 def _many_steps_per_dispatch() -> bool:

@@ -11,7 +11,7 @@ import miniature
 import numpy as np
 import pytest
 
-from cmm_jax import checkpoints, main, monitor
+from cmm_jax import checkpoints, main, monitor, preemption
 
 PHASES = (
   "vae",
@@ -160,6 +160,87 @@ def test_a_run_that_is_interrupted_while_it_compiles_says_how_to_go_on(
   assert done.returncode == 130, done.stderr
   assert "the same command resumes" in done.stderr
   assert "Fatal" not in done.stderr and "Traceback" not in done.stderr
+
+
+_PREEMPTED = """
+import os, signal, time
+from absl import app
+from cmm_jax import main, monitor
+
+add = monitor.Monitor.add
+
+def after_a_step(self, metrics, count=1):
+  add(self, metrics, count)
+  if self.step_of_test == 2:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.5)  # until it has arrived
+  self.step_of_test += 1
+
+monitor.Monitor.step_of_test = 1
+monitor.Monitor.add = after_a_step
+app.run(main.main)
+"""
+
+
+def test_sigterm_saves_the_step_under_way_and_asks_for_a_restart(
+  data_dir, tmp_path, finished
+):
+  arguments = [
+    "--config=configs/smoke.py",
+    "--config.data.name=miniature",
+    f"--config.data.data_dir={data_dir}",
+    f"--config.workdir={tmp_path / 'run'}",
+    f"--config.phases.vae.epochs={finished.phases.vae.epochs}",
+    "--config.train.log_every_steps=1",
+    "--config.train.checkpoint_every_steps=100",
+  ]
+  changes = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": os.environ["XLA_FLAGS"],
+  }
+
+  done = subprocess.run(
+    [sys.executable, "-c", _PREEMPTED, *arguments],
+    env=os.environ | changes,
+    capture_output=True,
+    text=True,
+    timeout=120,
+    check=False,
+  )
+
+  assert done.returncode == preemption.EXIT_CODE, done.stderr
+  assert "Stopped by SIGTERM after step 2 of phase vae" in done.stderr
+  assert "Traceback" not in done.stderr
+  folder = tmp_path / "run" / "checkpoints" / "vae"
+  assert [p.name for p in folder.iterdir()] == ["2"]
+
+
+_COMPILING = """
+import time
+from cmm_jax import preemption
+
+preemption._GRACE_SECONDS = 0.5
+with preemption.watch():
+  print("ready", flush=True)
+  time.sleep(60)
+"""
+
+
+def test_sigterm_ends_a_process_that_comes_to_no_step():
+  process = subprocess.Popen(
+    [sys.executable, "-c", _COMPILING],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline() == "ready\n"
+
+  process.terminate()
+  _, errors = process.communicate(timeout=20)
+
+  assert process.returncode == preemption.EXIT_CODE
+  assert "the last checkpoint stands" in errors
 
 
 def test_a_changed_setting_is_named_and_stops_the_run(copy):

@@ -14,7 +14,15 @@ PACKAGE = ROOT / "cmm_jax"
 # Data flows one way: a module imports only from lines above its own, or from
 # its own folder.
 ORDER = (
-  ("atomic", "examples", "landmarks", "ops", "package_files", "runtime"),
+  (
+    "atomic",
+    "examples",
+    "landmarks",
+    "ops",
+    "package_files",
+    "preemption",
+    "runtime",
+  ),
   ("video",),
   ("preprocess", "data"),
   ("virtual_face",),
