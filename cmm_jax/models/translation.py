@@ -82,8 +82,8 @@ class TranslatorObjective:
     keys = jax.vmap(jax.random.key)(batch["seed"])
     keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
     shape = batch["frames"].shape[1:]
-    drawn = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
-    return loss_config.instance_noise * merge_batch_and_time(drawn)
+    normal = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+    return loss_config.instance_noise * merge_batch_and_time(normal)
 
   def _face_masks(self, batch):
     """The masks of the sampled frames, from their clips' neutral frames."""

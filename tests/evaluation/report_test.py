@@ -64,5 +64,5 @@ def test_the_page_has_the_goals_the_metrics_and_the_errors(page):
 
 def test_the_photo_has_videos_of_every_label(page):
   for label in ("spontaneous", "posed"):
-    names = {file.stem for file in page.parent.glob(f"photo/{label}/*.gif")}
+    names = {file.stem for file in page.parent.glob(f"photo/{label}/*.mp4")}
     assert names == {"conditional", "mode_1", "mode_2", "mode_3"}
