@@ -35,4 +35,4 @@ def test_a_wrong_command_line_is_refused_with_the_usage(args, words):
 
   assert done.returncode == 2
   assert words in done.stderr
-  assert "./run.sh generate PHOTO" in done.stderr
+  assert "./run.sh generate [FLAGS] PHOTO" in done.stderr
