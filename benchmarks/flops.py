@@ -2,8 +2,8 @@
 
 A multiplication and its addition are two operations. Counted are the products
 inside layers without those with padding, a few percent less than whole kernels.
-Not counted are drawing and resizing landmark images, the motion's gate, masks,
-warping, BatchNorm, activations, losses and Adam.
+Not counted are drawing and resizing landmark images, the motion's gate, its
+blur, face masks, warping, BatchNorm, activations, losses and Adam.
 
 A training step passes a layer three times: forward, and backward once to its
 inputs and once to its weights. A layer that reads data has no gradient of its

@@ -18,7 +18,7 @@ _LEAK = 0.2
 
 # As in `networks/translator.py`, for the output "motion".
 _FLOW_SCALE, _MASK_BIAS, _PIXEL_SCALE = 8.0, -3.0, 4.0
-_GATE_REACH, _GATE_THRESHOLD = 0.125, 0.03
+_FLOW_BLUR, _GATE_REACH, _GATE_THRESHOLD = 1 / 80, 0.125, 0.03
 
 
 def leaky_relu(x: Tensor) -> Tensor:
@@ -210,8 +210,11 @@ class Translator(nn.ModuleDict):
   def __init__(self, width: int, image_size: int, landmark_image_size: int):
     super().__init__()
     self.image_size = image_size
-    blur = gate_blur(landmark_image_size, image_size)
-    self.register_buffer("blur", blur, persistent=False)
+    gate_blur = gaussian(landmark_image_size, image_size, _GATE_REACH)
+    flow_blur = gaussian(image_size, image_size, _FLOW_BLUR)
+    flow_blur = flow_blur / flow_blur.sum(1, keepdim=True)
+    self.register_buffer("gate_blur", gate_blur, persistent=False)
+    self.register_buffer("flow_blur", flow_blur, persistent=False)
     channels = pyramid(width, levels_down_to(image_size, 1))
     self.last = last = len(channels) - 1
     for i, (a, b) in enumerate(itertools.pairwise((5, *channels))):
@@ -249,28 +252,33 @@ class Translator(nn.ModuleDict):
       x = torch.cat([x, skips[self.last - 1 - i]], 1)
     x = self[f"up_{self.last}"](x).float()
     flow, mask, new_pixels = x.split((2, 1, 3), 1)
-    gate = face_mask * motion_gate(landmark_image - rest_image, self.blur)
-    flow = gate * (self.image_size / 64 * _FLOW_SCALE * flow)
+    gate = motion_gate(landmark_image - rest_image, self.gate_blur) * face_mask
+    flow = self.image_size / 64 * _FLOW_SCALE * blur(flow, self.flow_blur)
+    flow = gate * flow
     mask = gate * torch.sigmoid(mask + _MASK_BIAS)
     new_pixels = torch.tanh(_PIXEL_SCALE * new_pixels)
     faces = (1 - mask) * warp(neutral, flow) + mask * new_pixels
     return Translation(faces, flow, mask, new_pixels)
 
 
-def gate_blur(source: int, size: int) -> Tensor:
-  """The blur of `motion_gate` along an axis, as a matrix [size source]."""
-  deviation = _GATE_REACH * source
-  places = (torch.arange(size) + 0.5) * (source / size) - 0.5
-  distance = (places[:, None] - torch.arange(source)) / deviation
-  blur = torch.exp(-0.5 * distance.square())
-  return blur / (deviation * math.sqrt(2 * math.pi))
+def gaussian(size: int, new_size: int, share: float) -> Tensor:
+  """A blur along an axis, as a matrix [new_size size]."""
+  deviation = share * size
+  places = (torch.arange(new_size) + 0.5) * (size / new_size) - 0.5
+  distance = (places[:, None] - torch.arange(size)) / deviation
+  kernel = torch.exp(-0.5 * distance.square())
+  return kernel / (deviation * math.sqrt(2 * math.pi))
 
 
-def motion_gate(change: Tensor, blur: Tensor) -> Tensor:
-  """`translator.motion_gate` of the changes [b 1 s s], in float32."""
-  with torch.autocast(change.device.type, enabled=False):
-    blurred = blur @ change.abs() @ blur.T
-  return torch.tanh(blurred / _GATE_THRESHOLD)
+def blur(images: Tensor, kernel: Tensor) -> Tensor:
+  """Blurs images [b c h w] along both axes, in float32."""
+  with torch.autocast(images.device.type, enabled=False):
+    return kernel @ images @ kernel.T
+
+
+def motion_gate(change: Tensor, kernel: Tensor) -> Tensor:
+  """`translator.motion_gate` of the changes [b 1 s s]."""
+  return torch.tanh(blur(change.abs(), kernel) / _GATE_THRESHOLD)
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:

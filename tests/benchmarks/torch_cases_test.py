@@ -190,7 +190,7 @@ def test_pytorch_gates_the_motion_of_a_face_as_jax_does(size):
 
   found = torch_networks.motion_gate(
     torch.from_numpy(np.array(change[:, None])),
-    torch_networks.gate_blur(32, size),
+    torch_networks.gaussian(32, size, 0.125),
   )
 
   wanted = translator.motion_gate(change[..., None], size)
