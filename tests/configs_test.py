@@ -3,11 +3,11 @@
 import pytest
 
 from cmm_jax.models import mode_bank, registry
-from configs import disfa, laptop, nemo, quick, smoke, virtual_smiles
+from configs import disfa, laptop, nemo, photos, quick, smoke, virtual_smiles
 
 CONFIGS = {
   module.__name__.removeprefix("configs."): module
-  for module in (disfa, laptop, nemo, quick, smoke, virtual_smiles)
+  for module in (disfa, laptop, nemo, photos, quick, smoke, virtual_smiles)
 }
 
 
@@ -94,3 +94,17 @@ def test_the_papers_mode_settings_are_those_that_the_config_names():
   config.modes.reconstruction = "conditional"
 
   assert mode_bank.mode_settings(config) == mode_bank.PAPER
+
+
+def test_landmark_images_are_no_larger_than_the_faces():
+  for module in CONFIGS.values():
+    config = module.get_config()
+    assert config.model.landmark_image_size <= config.data.image_size
+
+
+def test_weights_for_photos_see_every_way_in_which_photos_differ():
+  found = differences(laptop, photos)
+
+  ways = {"light", "blur", "compression"}
+  assert found >= {f"data.{name}" for name in ways | {"color", "image_size"}}
+  assert not any(name.startswith("modes.") for name in found)

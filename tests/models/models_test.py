@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import miniature
@@ -10,9 +11,9 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cmm_jax import train_step
+from cmm_jax import landmarks, train_step
 from cmm_jax.data import augment, pipeline
-from cmm_jax.models import registry
+from cmm_jax.models import registry, regression, translation
 from cmm_jax.models.base import AXIS
 
 NUM_STEPS = 5
@@ -44,10 +45,17 @@ def first_networks(model_name, names):
   return networks
 
 
-def optimizer():
+def step_length(name):
+  """Shorter for the translator, which starts at the neutral face."""
+  return 0.001 if name == "translator" else 0.005
+
+
+def optimizer(name):
   # Not Adam, which makes steps of full length of gradients that are zero but
-  # for rounding. Short steps: the translator starts close to its goal.
-  return optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.005))
+  # for rounding.
+  return optax.chain(
+    optax.clip_by_global_norm(1.0), optax.sgd(step_length(name))
+  )
 
 
 @functools.cache
@@ -55,7 +63,7 @@ def compiled(name, num_devices, dtype="float32"):
   """The phase's step, and where its state and its batch have to lie."""
   mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
   loss = phase_named(name, dtype).loss
-  step = train_step.make_train_step(loss, optimizer(), mesh)
+  step = train_step.make_train_step(loss, optimizer(name), mesh)
   everywhere = NamedSharding(mesh, PartitionSpec())
   return step, everywhere, NamedSharding(mesh, PartitionSpec(AXIS))
 
@@ -72,7 +80,7 @@ def taken(name, num_devices, batch, num_steps, dtype="float32"):
   """The state after some steps on one batch, and each step's scalars."""
   step, everywhere, split = compiled(name, num_devices, dtype)
   learnt, frozen = networks_of(phase_named(name))
-  state = train_step.create_state(learnt, optimizer())
+  state = train_step.create_state(learnt, optimizer(name))
   state = jax.device_put(state, everywhere)
   frozen = jax.device_put(frozen, everywhere)
   batch = jax.device_put(batch, split)
@@ -171,8 +179,9 @@ def test_eight_devices_end_where_one_does(run, batch):
     np.testing.assert_allclose(others[0][name], value, rtol=2e-4, err_msg=name)
   found = leaves(eight.networks)
   for path, value in leaves(one.networks).items():
+    atol = 0.04 * step_length(phase.name)
     np.testing.assert_allclose(
-      found[path], value, rtol=1e-3, atol=2e-4, err_msg=path
+      found[path], value, rtol=1e-3, atol=atol, err_msg=path
     )
 
 
@@ -185,29 +194,82 @@ def test_noise_belongs_to_the_example_and_not_to_its_place(batch):
     np.testing.assert_allclose(other[name], value, rtol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("output", ["image", "residual"])
-def test_other_forms_of_the_translator_train_too(batch, output):
+def losses_with(name, batch, **settings):
+  """A phase's losses in three steps, with other settings of the model."""
   config = miniature.config("nowhere", "nowhere")
-  config.model.translator_output = output
+  config.model.update(settings)
   model = registry.build(config, len(miniature.LABELS))
-  (phase,) = (p for p in model.phases(config) if p.name == "translator")
-  names = ("discriminator", "translator", "vae")
+  (phase,) = (p for p in model.phases(config) if p.name == name)
   networks = {
     name: jax.jit(functools.partial(model.init, name))(jax.random.key(i))
-    for i, name in enumerate(names)
+    for i, name in enumerate(sorted((*phase.trainable, *phase.frozen)))
   }
   mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
-  step = train_step.make_train_step(phase.loss, optimizer(), mesh)
-  state = train_step.create_state(
-    {name: networks[name] for name in phase.trainable}, optimizer()
-  )
+  step = train_step.make_train_step(phase.loss, optimizer(name), mesh)
+  trainable = {network: networks[network] for network in phase.trainable}
+  state = train_step.create_state(trainable, optimizer(name))
+  images = phase.visualize(networks, batch)
 
   losses = []
   for _ in range(3):
     state, metrics = step(state, {"vae": networks["vae"]}, batch)
     losses.append(float(metrics["loss"]))
+  return losses, images
+
+
+@pytest.mark.parametrize("output", ["image", "residual"])
+def test_other_forms_of_the_translator_train_too(batch, output):
+  losses, _ = losses_with("translator", batch, translator_output=output)
 
   assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", ["translator", "regressors"])
+def test_phases_train_where_faces_are_larger_than_landmark_images(name, batch):
+  losses, images = losses_with(name, batch, landmark_image_size=32)
+
+  assert losses[-1] < losses[0]
+  for rows in images.values():  # faces and enlarged landmark images
+    assert rows.shape == (4, 16, 64, 64, 3)
+    assert jnp.all((rows >= 0) & (rows <= 1))
+
+
+class _ConstantPoints(nn.Module):
+  """Reads the same landmarks from any landmark image."""
+
+  points: tuple
+  image_size: int
+
+  @nn.compact
+  def __call__(self, images, train):
+    points = jnp.asarray(self.points, jnp.float32)
+    return jnp.broadcast_to(points, (len(images), *points.shape))
+
+
+def test_landmark_errors_are_in_pixels_of_the_faces(batch):
+  config = miniature.config("nowhere", "nowhere")
+  config.model.landmark_image_size = 32
+  model = registry.build(config, len(miniature.LABELS))
+  networks = {
+    name: jax.jit(functools.partial(model.init, name))(jax.random.key(0))
+    for name in ("vae", "action_unit_regressor")
+  }
+  networks["landmark_regressor"] = {"params": {}, "batch_stats": {}}
+  one = {name: jnp.asarray(value[:1]) for name, value in batch.items()}
+  for name in ("frames", "points", "action_units", "times"):
+    one[name] = one[name][:, :1]
+  # In landmark images of half the faces' size, one pixel to the right.
+  points = landmarks.rescale(one["points"][0, 0], 64, 32)
+  points = tuple((x + 1, y) for x, y in points.tolist())
+  objective = regression.RegressorObjective(
+    _ConstantPoints(points, 32),
+    model.action_unit_regressor.clone(axis_name=None),
+    model.landmark_generator,
+  )
+
+  _, (metrics, _) = objective.loss(config.loss, networks, one)
+
+  np.testing.assert_allclose(metrics["landmarks_px"], 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["vae", "modes", "translator"])
@@ -241,3 +303,26 @@ def test_losses_in_bfloat16_agree_and_weights_stay_in_float32(name, batch):
     cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
     # An untrained BatchNorm amplifies differences of nearly equal embeddings.
     assert cosine > 0.5, network
+
+
+def test_instance_noise_is_for_the_discriminator_alone(batch):
+  config = miniature.config("nowhere", "nowhere")
+  model, _ = miniature.build_model()
+  objective = translation.TranslatorObjective(
+    model.translator.clone(axis_name=None),
+    model.discriminator.clone(axis_name=None),
+    model.landmark_generator,
+  )
+  names = ("discriminator", "translator", "vae")
+  networks = first_networks("cmm_net", names)
+
+  def metrics(instance_noise):
+    config.loss.instance_noise = instance_noise
+    loss = jax.jit(functools.partial(objective.loss, config.loss))
+    return loss(networks, batch)[1][0]
+
+  without, with_noise = metrics(0.0), metrics(0.5)
+
+  np.testing.assert_allclose(with_noise["l1"], without["l1"], rtol=1e-6)
+  for loss in ("discriminator", "adversarial"):
+    assert abs(with_noise[loss] - without[loss]) > 1e-3
