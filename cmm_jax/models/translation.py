@@ -44,8 +44,8 @@ class TranslatorObjective:
     metrics, discriminator_statistics = gan_losses(
       self.discriminator,
       networks["discriminator"],
-      (neutral, faces + self._instance_noise(loss_config, batch, 1)),
-      (neutral, fakes.faces + self._instance_noise(loss_config, batch, 2)),
+      (neutral, faces + self._instance_noise(loss_config, batch, 2)),
+      (neutral, fakes.faces + self._instance_noise(loss_config, batch, 3)),
     )
     l1 = losses.reconstruction_l1(fakes.faces, faces)
     loss = loss_config.l1 * l1 + metrics["adversarial"]
