@@ -17,7 +17,7 @@ from benchmarks.cases import Case, batch, photos
 from benchmarks.torch_losses import (
   MEMORY_FORMATS,
   Losses,
-  face_mask,
+  motion_masks,
   to_signed_range,
 )
 from benchmarks.torch_networks import (
@@ -236,7 +236,7 @@ def _generation(losses, compiled):
       strength = losses.batch["strength"][:, None, None, None]
       sequences = start + strength * (sequences - start)
       neutral = to_signed_range(losses.batch["first_frame"])
-      masks = face_mask(losses.batch["first_points"], neutral.shape[-1])
+      masks = motion_masks(losses.batch["first_points"], neutral.shape[-1])
       # Face by face, as in JAX: its activations stay in the cache.
       generated = [
         generate(losses, *own)

@@ -22,8 +22,10 @@ MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 _SINKHORN_ITERATIONS = 20
 
 # As in `landmarks.py`: the jaw and, backwards, the brows; the mask's feather.
-_OUTLINE = [*range(17), *range(26, 16, -1)]
-_MASK_FEATHER = (0.02, 0.14)
+_FACE = (*range(17), *range(26, 16, -1))
+_MOUTH, _EYES = range(48, 60), (range(36, 42), range(42, 48))
+_FACE_FEATHER, _MOUTH_FEATHER = (0.02, 0.14), (0.08, 0.14)
+_EYE_FEATHER = (0.03, 0.07)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Losses:
       faces.flatten(0, 1), neutral.flatten(0, 1)
     )
     images, rest = self._mixed_landmark_images(random["chosen"])
-    masks = face_mask(self.batch["first_points"], faces.shape[-1])
+    masks = motion_masks(self.batch["first_points"], faces.shape[-1])
     masks = masks.repeat_interleave(self.batch["times"].shape[1], 0)
     fakes, *_ = self.networks["translator"](neutral, images, rest, masks)
     adversarial = self._gan_losses((neutral, faces), (neutral, fakes))
@@ -232,9 +234,19 @@ def bce_per_image(logits: Tensor, targets: Tensor) -> Tensor:
   return terms.sum((-3, -2, -1))
 
 
-def face_mask(points: Tensor, size: int) -> Tensor:
-  """`landmarks.face_mask`: points [b 68 2] to masks [b 1 size size]."""
-  start = points[:, _OUTLINE]
+def motion_masks(points: Tensor, size: int) -> Tensor:
+  """`landmarks.motion_masks`: points [b 68 2] to masks [b 2 size size]."""
+  face = _soft_mask(points, _FACE, _FACE_FEATHER, size)
+  opening = _soft_mask(points, _MOUTH, _MOUTH_FEATHER, size)
+  for eye in _EYES:
+    eye_mask = _soft_mask(points, eye, _EYE_FEATHER, size)
+    opening = torch.maximum(opening, eye_mask)
+  return torch.cat([face, face * opening], 1)
+
+
+def _soft_mask(points, outline, feather, size):
+  """`landmarks._soft_mask`: [b 1 size size]."""
+  start = points[:, list(outline)]
   edge_x, edge_y = (start.roll(-1, 1) - start)[..., None, None].unbind(2)
   start_x, start_y = start[..., None, None].unbind(2)
   places = torch.arange(size, dtype=points.dtype, device=points.device)
@@ -246,7 +258,7 @@ def face_mask(points: Tensor, size: int) -> Tensor:
   slope = edge_x / torch.where(edge_y == 0, 1, edge_y)
   crossed = ((y < 0) != (y < edge_y)) & (x < y * slope)
   inside = crossed.sum(1, keepdim=True) % 2 == 1
-  full, none = (share * size for share in _MASK_FEATHER)
+  full, none = (share * size for share in feather)
   fade = ((none - distance) / (none - full)).clamp(0, 1)
   return torch.where(inside, 1, fade.square() * (3 - 2 * fade))
 

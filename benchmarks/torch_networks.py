@@ -233,9 +233,9 @@ class Translator(nn.ModuleDict):
     neutral: Tensor,
     landmark_image: Tensor,
     rest_image: Tensor,
-    face_mask: Tensor,
+    motion_masks: Tensor,
   ) -> Translation:
-    """Takes faces [b 3 h w], images [b 1 s s] and masks [b 1 h w]."""
+    """Takes faces [b 3 h w], images [b 1 s s] and masks [b 2 h w]."""
     images = torch.cat([landmark_image, rest_image], 1)
     if images.shape[-1] != self.image_size:
       images = F.interpolate(images, self.image_size, mode="bilinear")
@@ -252,10 +252,11 @@ class Translator(nn.ModuleDict):
       x = torch.cat([x, skips[self.last - 1 - i]], 1)
     x = self[f"up_{self.last}"](x).float()
     flow, mask, new_pixels = x.split((2, 1, 3), 1)
-    gate = motion_gate(landmark_image - rest_image, self.gate_blur) * face_mask
+    gate = motion_gate(landmark_image - rest_image, self.gate_blur)
+    gate = gate * motion_masks
     flow = self.image_size / 64 * _FLOW_SCALE * blur(flow, self.flow_blur)
-    flow = gate * flow
-    mask = gate * torch.sigmoid(mask + _MASK_BIAS)
+    flow = gate[:, :1] * flow
+    mask = gate[:, 1:] * torch.sigmoid(mask + _MASK_BIAS)
     new_pixels = torch.tanh(_PIXEL_SCALE * new_pixels)
     faces = (1 - mask) * warp(neutral, flow) + mask * new_pixels
     return Translation(faces, flow, mask, new_pixels)

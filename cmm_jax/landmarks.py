@@ -158,11 +158,13 @@ def draw(
 
 
 # Around the face, counterclockwise in the image: the jaw, then the brows.
-_OUTLINE = np.array([*JAW, *reversed(LEFT_BROW), *reversed(RIGHT_BROW)])
+_FACE = (*JAW, *reversed(LEFT_BROW), *reversed(RIGHT_BROW))
 
-# How far the soft face mask reaches beyond the outline, as a share of the
-# aligned frame: all of it up to the first number, nothing from the second on.
-_MASK_FEATHER = (0.02, 0.14)
+# How far soft masks reach beyond an outline, as shares of the aligned frame:
+# they are 1 up to the first number, and 0 from the second on.
+_FACE_FEATHER = (0.02, 0.14)
+_MOUTH_FEATHER = (0.08, 0.14)
+_EYE_FEATHER = (0.03, 0.07)
 
 
 def face_mask(
@@ -177,7 +179,40 @@ def face_mask(
   Returns:
     Masks in [0, 1], exactly 0 from 14 % of the frame beyond the outline on.
   """
-  start = jnp.asarray(points, jnp.float32)[..., _OUTLINE, :]
+  return _soft_mask(points, _FACE, _FACE_FEATHER, size)
+
+
+def opening_mask(
+  points: Float[Array, "*any 68 2"], size: int
+) -> Float[Array, "*any {size} {size}"]:
+  """A soft mask of mouth and eyes, where a face shows what was hidden (ours).
+
+  Args:
+    points: landmarks of the neutral face in pixels of an aligned frame.
+    size: height and width of the frame in pixels.
+
+  Returns:
+    Masks in [0, 1], exactly 0 from 14 % of the frame beyond the lips and from
+    7 % beyond the eyes on.
+  """
+  mask = _soft_mask(points, OUTER_LIPS, _MOUTH_FEATHER, size)
+  for eye in (RIGHT_EYE, LEFT_EYE):
+    eye_mask = _soft_mask(points, eye, _EYE_FEATHER, size)
+    mask = jnp.maximum(mask, eye_mask)
+  return mask
+
+
+def motion_masks(
+  points: Float[Array, "*any 68 2"], size: int
+) -> Float[Array, "*any {size} {size} 2"]:
+  """Where a face may move, and where new pixels may appear in it (ours)."""
+  face = face_mask(points, size)
+  return jnp.stack([face, face * opening_mask(points, size)], axis=-1)
+
+
+def _soft_mask(points, outline, feather, size):
+  """1 inside a polygon of landmarks and near it, smoothly 0 farther away."""
+  start = jnp.asarray(points, jnp.float32)[..., np.array(outline), :]
   end = jnp.roll(start, -1, axis=-2)
   # All [*any n size size]: the pixels seen from each edge's start, the edges.
   shape = (*start.shape[:-1], size, size)
@@ -199,6 +234,6 @@ def face_mask(
   slope = edge_x / jnp.where(edge_y == 0, 1, edge_y)
   crossed = (above != next_above) & (x < y * slope)
   inside = jnp.sum(crossed, axis=-3) % 2 == 1
-  full, none = (share * size for share in _MASK_FEATHER)
+  full, none = (share * size for share in feather)
   fade = jnp.clip((none - distance) / (none - full), 0, 1)
   return jnp.where(inside, 1.0, fade * fade * (3 - 2 * fade))

@@ -65,7 +65,7 @@ class CMMNet(Model):
       "conditional": (embeddings[:, 0], label),
       "modes": (embeddings,),
       "mode_discriminator": (embeddings,),
-      "translator": (face, landmark_image, landmark_image, face[..., 0]),
+      "translator": (face, landmark_image, landmark_image, face[..., :2]),
       "discriminator": (face, face),
       "landmark_regressor": (landmark_image,),
       "action_unit_regressor": (face, face),
@@ -100,10 +100,10 @@ class CMMNet(Model):
     strength = inputs["strength"][:, None, None, None]
     sequences = start + strength * (sequences - start)
     neutral = to_signed_range(inputs["first_frame"])
-    masks = landmarks.face_mask(inputs["first_points"], neutral.shape[1])
+    masks = landmarks.motion_masks(inputs["first_points"], neutral.shape[1])
 
     def translate_one_face(arguments):
-      embeddings, face, mask = arguments  # [s t d], [h w 3], [h w]
+      embeddings, face, masks = arguments  # [s t d], [h w 3], [h w 2]
       images = nn.sigmoid(self.landmark_generator.decode(networks, embeddings))
       # Each sequence moves from its own first landmark image, so that its first
       # frame is the photo, however well the VAE knows the face.
@@ -114,7 +114,7 @@ class CMMNet(Model):
         jnp.broadcast_to(face, (count, *face.shape)),
         merge_batch_and_time(images),
         merge_batch_and_time(rest),
-        jnp.broadcast_to(mask, (count, *mask.shape)),
+        jnp.broadcast_to(masks, (count, *masks.shape)),
       )
       return images, jax.tree.map(
         lambda x: x.reshape(*images.shape[:2], *x.shape[1:]), made

@@ -37,7 +37,7 @@ class TranslatorObjective:
     """The loss of phase 4: L1 (eq. 4) and adversarial (eq. 5 and 6)."""
     neutral, faces = face_pairs(batch)
     images = mixed_landmark_images(self.generator, loss_config, networks, batch)
-    inputs = neutral, *images, self._face_masks(batch)
+    inputs = neutral, *images, self._motion_masks(batch)
     fakes, updated = apply(
       self.translator, networks["translator"], *inputs, train=True
     )
@@ -63,7 +63,7 @@ class TranslatorObjective:
       self.generator, loss_config, networks, batch
     )
     fakes = self.translator.apply(
-      networks["translator"], neutral, images, rest, self._face_masks(batch)
+      networks["translator"], neutral, images, rest, self._motion_masks(batch)
     )
     shape = (*neutral.shape[:-1], 1)
     images = 2 * jax.image.resize(images, shape, "linear") - 1
@@ -85,9 +85,9 @@ class TranslatorObjective:
     normal = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
     return loss_config.instance_noise * merge_batch_and_time(normal)
 
-  def _face_masks(self, batch):
+  def _motion_masks(self, batch):
     """The masks of the sampled frames, from their clips' neutral frames."""
-    masks = landmarks.face_mask(
+    masks = landmarks.motion_masks(
       batch["first_points"], self.translator.image_size
     )
     return jnp.repeat(masks, num_sampled_frames(batch), axis=0)

@@ -56,7 +56,7 @@ class Translator(nn.Module):
 
   The "motion" form also reads the landmark image at rest, the sequence's first.
   Where the two do not differ nearby, and outside the face, it changes nothing:
-  flow and mask are exactly zero (`motion_gate`, `landmarks.face_mask`).
+  flow and mask are exactly zero (`motion_gate`, `landmarks.motion_masks`).
 
   The "image" and "residual" forms have the same parameters; "motion" has a
   fifth input channel and six output channels instead of three.
@@ -74,7 +74,7 @@ class Translator(nn.Module):
     neutral: Float[Array, "b h w 3"],
     landmark_image: Float[Array, "b s s 1"],
     rest_image: Float[Array, "b s s 1"],
-    face_mask: Float[Array, "b h w"],
+    motion_masks: Float[Array, "b h w 2"],
     train: bool = False,
   ) -> Translation:
     """Translates a face.
@@ -84,7 +84,8 @@ class Translator(nn.Module):
       landmark_image: of the face to make, in [0, 1]; enlarged if it is smaller.
       rest_image: of the neutral face, in [0, 1]. Only "motion" reads it and the
         next one.
-      face_mask: where the face may change, in [0, 1].
+      motion_masks: where the face may move and where new pixels may appear, in
+        [0, 1].
       train: whether BatchNorm uses the batch's statistics.
     """
     size = self.image_size
@@ -123,11 +124,11 @@ class Translator(nn.Module):
     x = x.astype(jnp.float32)
     if self.output == "motion":
       gate = motion_gate(landmark_image - rest_image, size)
-      gate = (gate * face_mask)[..., None]
+      gate = gate[..., None] * motion_masks
       return compose(
         neutral,
-        flow=gate * (size / 64 * _FLOW_SCALE * _smooth(x[..., :2])),
-        mask=gate * nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
+        flow=gate[..., :1] * (size / 64 * _FLOW_SCALE * _smooth(x[..., :2])),
+        mask=gate[..., 1:] * nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
         new_pixels=jnp.tanh(_PIXEL_SCALE * x[..., 3:]),
       )
     if self.output == "residual":

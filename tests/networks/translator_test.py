@@ -22,7 +22,7 @@ def landmark_images(side=64, batch=1):
 def inputs_of(side=64, batch=1, landmark_side=None):
   """Zeros of the shapes that a translator reads."""
   images = landmark_images(landmark_side or side, batch)
-  return faces(side, batch), images, images, jnp.zeros((batch, side, side))
+  return faces(side, batch), images, images, jnp.zeros((batch, side, side, 2))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def to_uint8(faces):
 
 def test_at_rest_a_face_stays_the_photo():
   pixels, neutral = photos()
-  still, mask = mouths(10, 12), jnp.ones((2, 32, 32))
+  still, mask = mouths(10, 12), jnp.ones((2, 32, 32, 2))
 
   made = moving_translator()(neutral, still, still, mask)
 
@@ -178,14 +178,24 @@ def test_at_rest_a_face_stays_the_photo():
   assert (to_uint8(moved.faces) != pixels).mean() > 0.1
 
 
-def test_where_the_face_mask_is_zero_nothing_changes():
+def test_new_pixels_appear_only_where_their_own_mask_allows():
+  _, neutral = photos()
+  masks = jnp.ones((2, 32, 32, 2)).at[:, :16, :, 1].set(0)
+
+  made = moving_translator()(neutral, mouths(9, 13), mouths(10, 12), masks)
+
+  assert not np.any(made.mask[:, :16]) and np.any(made.mask[:, 16:])
+  assert np.any(made.flow[:, :16])
+
+
+def test_where_the_masks_are_zero_nothing_changes():
   pixels, neutral = photos()
-  mask = jnp.zeros((2, 32, 32)).at[1, 8:24, 8:24].set(1)
+  mask = jnp.zeros((2, 32, 32, 2)).at[1, 8:24, 8:24].set(1)
 
   made = moving_translator()(neutral, mouths(9, 13), mouths(10, 12), mask)
 
   changed = to_uint8(made.faces) != pixels
-  outside = np.asarray(mask) == 0
+  outside = np.asarray(mask[..., 0]) == 0
   assert not changed[outside].any()
   assert changed[~outside].mean() > 0.1
   assert not np.any(np.asarray(made.flow)[outside])
@@ -194,7 +204,7 @@ def test_where_the_face_mask_is_zero_nothing_changes():
 
 def test_a_faces_motion_depends_on_no_other_face_of_the_batch():
   _, neutral = photos()
-  mask = jnp.ones((2, 32, 32))
+  mask = jnp.ones((2, 32, 32, 2))
 
   both = moving_translator()(neutral, mouths(9, 12), mouths(10, 12), mask)
 
