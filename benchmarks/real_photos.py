@@ -22,7 +22,7 @@ from absl import app, flags
 
 from cmm_jax import inference, landmarks, runtime
 from cmm_jax.evaluation.metrics import identity, regressors
-from cmm_jax.preprocess import photo
+from cmm_jax.preprocess import detectors, photo
 
 _IMAGES = flags.DEFINE_multi_string(
   "image",
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     for label in labels:
       smiles = generator.smile([aligned], label)
       for name in smiles.sequence_names:
-        row = measure(generator, reader, smiles, name)
+        row = measure(reader, smiles, name)
         values.setdefault((label, name), []).append(row)
         print(f"| {file.stem} | {label} | {name} |", _cells(row))
   for (label, name), rows in values.items():
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     print(f"| median | {label} | {name} |", _cells(middle))
 
 
-def measure(generator, regressors, smiles, name) -> tuple[float, ...]:
+def measure(regressors, smiles, name) -> tuple[float, ...]:
   """The columns of one sequence of one face."""
   source = smiles.photos[0]
   frames = list(smiles.full_size(name))
@@ -77,11 +77,13 @@ def measure(generator, regressors, smiles, name) -> tuple[float, ...]:
   change = [np.abs(f.astype(int) - source.image) for f in frames]
 
   # The face alone, at a size that dlib reads well.
-  detector = generator.detector
-  face = detector.detect(source.image)
-  face = max(face, key=lambda one: one.area)
+  dlib = detectors.get_detector("dlib")  # not what the generator reads
+  detected = dlib.detect(source.image)
+  if not detected:
+    return (float("nan"),) * len(_COLUMNS)
+  face = max(detected, key=lambda one: one.area)
   some = [*frames[::_EVERY], frames[-1]]
-  points = np.stack([detector.predict_landmarks(f, face.box) for f in some])
+  points = np.stack([dlib.predict_landmarks(f, face.box) for f in some])
   embeddings = identity.embed(np.stack(some), points)
   distances = np.linalg.norm(embeddings - embeddings[:1], axis=-1)
 
