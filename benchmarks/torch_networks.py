@@ -18,7 +18,8 @@ _LEAK = 0.2
 
 # As in `networks/translator.py`, for the output "motion".
 _FLOW_SCALE, _MASK_BIAS, _PIXEL_SCALE = 8.0, -3.0, 4.0
-_FLOW_BLUR, _GATE_REACH, _GATE_THRESHOLD = 1 / 80, 0.125, 0.03
+_FLOW_BLUR, _BRIGHTNESS_BLUR, _COLOR_BLUR = 1 / 80, 1 / 170, 1 / 50
+_GATE_REACH, _GATE_THRESHOLD = 0.125, 0.03
 
 
 def leaky_relu(x: Tensor) -> Tensor:
@@ -211,10 +212,15 @@ class Translator(nn.ModuleDict):
     super().__init__()
     self.image_size = image_size
     gate_blur = gaussian(landmark_image_size, image_size, _GATE_REACH)
-    flow_blur = gaussian(image_size, image_size, _FLOW_BLUR)
-    flow_blur = flow_blur / flow_blur.sum(1, keepdim=True)
     self.register_buffer("gate_blur", gate_blur, persistent=False)
-    self.register_buffer("flow_blur", flow_blur, persistent=False)
+    for name, share in (
+      ("flow_blur", _FLOW_BLUR),
+      ("brightness_blur", _BRIGHTNESS_BLUR),
+      ("color_blur", _COLOR_BLUR),
+    ):
+      kernel = gaussian(image_size, image_size, share)
+      kernel = kernel / kernel.sum(1, keepdim=True)
+      self.register_buffer(name, kernel, persistent=False)
     channels = pyramid(width, levels_down_to(image_size, 1))
     self.last = last = len(channels) - 1
     for i, (a, b) in enumerate(itertools.pairwise((5, *channels))):
@@ -258,6 +264,9 @@ class Translator(nn.ModuleDict):
     flow = gate[:, :1] * flow
     mask = gate[:, 1:] * torch.sigmoid(mask + _MASK_BIAS)
     new_pixels = torch.tanh(_PIXEL_SCALE * new_pixels)
+    gray = new_pixels.mean(1, keepdim=True)
+    color = blur(new_pixels - gray, self.color_blur)
+    new_pixels = (blur(gray, self.brightness_blur) + color).clamp(-1, 1)
     faces = (1 - mask) * warp(neutral, flow) + mask * new_pixels
     return Translation(faces, flow, mask, new_pixels)
 

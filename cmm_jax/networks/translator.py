@@ -15,7 +15,11 @@ from cmm_jax.ops import bilinear
 OUTPUTS = ("image", "residual", "motion")
 
 _FLOW_SCALE = 8.0  # pixels of a 64-pixel frame per unit of the last layer
-_FLOW_BLUR = 1 / 80  # standard deviation, as a share of the frame
+
+# Of the blur of the flow and of the new pixels' brightness and color, standard
+# deviations as shares of the frame: ragged edges and colored fringes are
+# artifacts of the layers before, and enlarged they show.
+_FLOW_BLUR, _BRIGHTNESS_BLUR, _COLOR_BLUR = 1 / 80, 1 / 170, 1 / 50
 _MASK_BIAS = -3.0  # at the start of training 5 % of a pixel is new
 _PIXEL_SCALE = 4.0
 
@@ -127,9 +131,9 @@ class Translator(nn.Module):
       gate = gate[..., None] * motion_masks
       return compose(
         neutral,
-        flow=gate[..., :1] * (size / 64 * _FLOW_SCALE * _smooth(x[..., :2])),
+        flow=gate[..., :1] * _flow(x[..., :2]),
         mask=gate[..., 1:] * nn.sigmoid(x[..., 2:3] + _MASK_BIAS),
-        new_pixels=jnp.tanh(_PIXEL_SCALE * x[..., 3:]),
+        new_pixels=_new_pixels(x[..., 3:]),
       )
     if self.output == "residual":
       # The limit keeps arctanh finite at pure black and white.
@@ -158,12 +162,32 @@ def motion_gate(
   return jnp.tanh(blurred / _GATE_THRESHOLD)
 
 
-def _smooth(flow):
-  """Blurs a flow: where it is ragged, so are the edges that it moves."""
-  size = flow.shape[1]
-  blur = _gaussian(size, size, _FLOW_BLUR)
-  blur = blur / blur.sum(axis=1, keepdims=True)  # at the border too
-  return jnp.einsum("ri,bijk,cj->brck", blur, flow, blur)
+def _flow(x):
+  """The flow in pixels of the frame, from the last layer's output."""
+  return x.shape[1] / 64 * _FLOW_SCALE * _blur(x, _FLOW_BLUR)
+
+
+def _new_pixels(x):
+  """The new pixels in [-1, 1], from the last layer's output."""
+  pixels = jnp.tanh(_PIXEL_SCALE * x)
+  gray = jnp.mean(pixels, axis=-1, keepdims=True)
+  brightness = jnp.broadcast_to(_blur(gray, _BRIGHTNESS_BLUR), pixels.shape)
+  color = pixels - jnp.broadcast_to(gray, pixels.shape)
+  return jnp.clip(brightness + _blur(color, _COLOR_BLUR), -1, 1)
+
+
+def _blur(images, deviation):
+  """Blurs images by a Gaussian, `deviation` as a share of their side."""
+  size = images.shape[1]
+  kernel = _gaussian(size, size, deviation)
+  kernel = kernel / kernel.sum(axis=1, keepdims=True)  # at the border too
+  return jnp.einsum(
+    "ri,bijk,cj->brck",
+    kernel,
+    images,
+    kernel,
+    precision=jax.lax.Precision.HIGHEST,
+  )
 
 
 def _gaussian(size, new_size, deviation):
