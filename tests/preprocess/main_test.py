@@ -43,7 +43,7 @@ def test_a_video_becomes_a_preview_and_an_mp4(tmp_path):
   ("flags", "message"),
   [
     (["--video=nowhere.mp4"], "No video 'nowhere.mp4'"),
-    (["--video=a", "--detector=yolo"], "one of <dlib|mediapipe>"),
+    (["--video=a", "--detector=yolo"], "one of <mediapipe|dlib>"),
     (["--video=a", "--video=b", "--openface=c.csv"], "table of one video"),
     (["--video=a", "--model=cmm_net"], "Unknown command line flag 'model'"),
   ],

@@ -208,7 +208,7 @@ def test_a_video_of_one_frame_is_rejected(tmp_path):
 @pytest.mark.parametrize(
   ("settings", "message"),
   [
-    ({"detector": "yolo"}, "No detector 'yolo'; choose one of dlib, mediapipe"),
+    ({"detector": "yolo"}, "No detector 'yolo'; choose one of mediapipe, dlib"),
     ({"segment": "half"}, "No segment 'half'; choose one of smile, movement"),
   ],
 )
