@@ -1,6 +1,9 @@
 """Generated smiles: arrays, full-size frames, files."""
 
+import concurrent.futures
 import dataclasses
+import functools
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +17,10 @@ FRAMES_PER_SECOND = 20
 _ALIGNED_SIDE = 256  # aligned frames are too small to watch
 _PREVIEW_SIDE = 360
 _MAX_PREVIEW_FRAMES = 100
+
+# Two sequences are written at a time, of photos with more values than this one:
+# an encoder keeps some forty frames.
+_LARGE = 3 * 2560 * 1440
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -168,18 +175,17 @@ class Smiles:
 
     folder.mkdir(parents=True, exist_ok=True)
     aligned = folder / "aligned" if self.has_full_size else folder
-    rows, previews = [], []
-    for index, name in enumerate(self.sequence_names):
+    is_large = any(photo.image.size > _LARGE for photo in self.photos)
+    with concurrent.futures.ThreadPoolExecutor(1 if is_large else 2) as pool:
+      previews = []
       if self.has_full_size:
-        previews.append(self._save_full_size(folder, name, frames_per_second))
-      shown = [_enlarge(self.frames[0, index])]
-      if self.landmark_images is not None:
-        gray = self.landmark_images[0, index][..., None]
-        shown.append(_enlarge(np.repeat(gray, 3, axis=-1)))
-      rows += zip([name.replace("_", " "), ""], shown, strict=False)
-      frames = np.concatenate(shown, axis=1)
-      video.write_mp4(aligned / f"{name}.mp4", frames, frames_per_second)
-      video.write_gif(aligned / f"{name}.gif", frames, frames_per_second)
+        save = functools.partial(
+          self._save_full_size, folder, frames_per_second
+        )
+        previews = pool.map(save, self.sequence_names)
+      save = functools.partial(self._save_aligned, aligned, frames_per_second)
+      rows = list(itertools.chain(*pool.map(save, self.sequence_names)))
+    previews = list(previews)  # raises what a thread raised
     if len(previews) > 1:
       video.write_webp(
         folder / "all.webp",
@@ -201,7 +207,23 @@ class Smiles:
       aligned / "smiles.npz", names=np.array(self.sequence_names), **arrays
     )
 
-  def _save_full_size(self, folder, name, frames_per_second):
+  def _save_aligned(self, folder, frames_per_second, name):
+    """Writes the aligned view of a sequence.
+
+    Returns:
+      Its rows of the contact sheet.
+    """
+    index = self.sequence_names.index(name)
+    shown = [_enlarge(self.frames[0, index])]
+    if self.landmark_images is not None:
+      gray = self.landmark_images[0, index][..., None]
+      shown.append(_enlarge(np.repeat(gray, 3, axis=-1)))
+    frames = np.concatenate(shown, axis=1)
+    video.write_mp4(folder / f"{name}.mp4", frames, frames_per_second)
+    video.write_gif(folder / f"{name}.gif", frames, frames_per_second)
+    return list(zip([name.replace("_", " "), ""], shown, strict=False))
+
+  def _save_full_size(self, folder, frames_per_second, name):
     """Writes the full-size video and, of the same frames, the preview.
 
     Returns:
