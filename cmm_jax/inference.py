@@ -201,6 +201,11 @@ class Generator:
     """
     if isinstance(photo, np.ndarray):
       image, source = photo, name
+      if image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
+        raise ValueError(
+          f"An image must be RGB as uint8 [h w 3], not {image.dtype} "
+          f"{list(image.shape)}; give a path, and it is converted."
+        )
     elif not isinstance(photo, str | os.PathLike):
       raise ValueError(
         f"A photo is a {type(photo).__name__}; give a path, or an RGB image as "

@@ -116,6 +116,20 @@ def test_what_is_no_run_no_file_and_no_photo_is_named(generator):
     generator(3, label="posed")
 
 
+@pytest.mark.parametrize(
+  "image",
+  [
+    np.zeros((90, 90, 3)),
+    np.zeros((90, 90), np.uint8),
+    np.zeros((90, 90, 4), np.uint8),
+    np.zeros((0, 90, 3), np.uint8),
+  ],
+)
+def test_an_array_that_is_no_rgb_image_is_refused(generator, image):
+  with pytest.raises(ValueError, match=r"must be RGB as uint8 \[h w 3\], not"):
+    generator(image, label="posed")
+
+
 def test_importing_the_package_imports_no_jax():
   code = "import sys, cmm_jax; cmm_jax.load; print('jax' in sys.modules)"
   done = subprocess.run(

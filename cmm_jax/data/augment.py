@@ -190,7 +190,7 @@ def transform_frames(
   colored = _matmul(moved - middle, transform.color_matrix.T)
   colored = jnp.clip(colored + (middle + transform.brightness), 0, 255)
   if augmentation.light:
-    colored = _relight(transform, colored)
+    colored = jnp.clip(_relight(transform, colored), 0, 255)
   if augmentation.blur:
     colored = _blur(transform, colored)
   if augmentation.compression:
