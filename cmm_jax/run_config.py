@@ -73,7 +73,8 @@ def read_config(workdir: str) -> tuple[ml_collections.ConfigDict, list[str]]:
     raise ValueError(
       f"{file} is damaged ({error}); run the training command again."
     ) from error
-  if "translator_output" not in config.get("model", {}):
+  model = config.get("model", {})
+  if not {"translator_output", "landmark_image_size"} <= set(model):
     raise ValueError(
       f"The run in {str(workdir)!r} is from an earlier version of this "
       "package, whose weights have other names; train it again in another "

@@ -139,10 +139,15 @@ def test_importing_the_package_imports_no_jax():
   assert done.stdout.strip() == "False"
 
 
-def test_a_run_of_an_earlier_version_is_refused_with_one_sentence(copy):
+@pytest.mark.parametrize(
+  "setting", ["translator_output", "landmark_image_size"]
+)
+def test_a_run_of_an_earlier_version_is_refused_with_one_sentence(
+  copy, setting
+):
   file = pathlib.Path(copy.workdir) / "config.json"
   content = file.read_text()
-  file.write_text(content.replace("translator_output", "from_neutral"))
+  file.write_text(content.replace(setting, "from_neutral"))
 
   with pytest.raises(ValueError, match=r"an earlier version .* again in"):
     inference.SmileGenerator(copy.workdir)
