@@ -15,7 +15,7 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from cmm_jax import inference, runtime
+from cmm_jax import inference, runtime, weights
 from cmm_jax.data.clips import Clips
 from cmm_jax.evaluation.metrics import ssim
 from cmm_jax.virtual_face import appearance, head
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
   runtime.configure()
   generator = inference.SmileGenerator(_WEIGHTS.value)
-  config, _ = inference.read_config(_WEIGHTS.value)
+  config, _ = weights.read_config(_WEIGHTS.value)
   clips = Clips(_DATA_DIR.value, config.data.name, "test")
   groups = collections.defaultdict(list)
   brightness = {}

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -279,51 +279,16 @@ def load_model(
   """
   import jax
 
+  from cmm_jax import weights
   from cmm_jax.models import registry
 
-  config, labels = read_config(source)
+  config, labels = weights.read_config(source)
   built = registry.build(config, len(labels), model)
   networks = {
-    phase: read_networks(source, dict.fromkeys(names, phase))
+    phase: weights.read_networks(source, dict.fromkeys(names, phase))
     for phase, names in built.inference_networks().items()
   }
   return built, jax.device_put(networks), labels, config.data.image_size
-
-
-def read_config(source: str | os.PathLike | None) -> tuple[Any, list[str]]:
-  """The settings and labels of a run, a file of weights or the shipped ones."""
-  from cmm_jax import run_config, weights
-
-  if _is_run(source):
-    return run_config.read_config(source)
-  saved = weights.read(source)
-  return saved.config, saved.labels
-
-
-def read_networks(
-  source: str | os.PathLike | None, wanted: Mapping[str, str]
-) -> dict[str, Any]:
-  """Networks from the same sources, as host arrays.
-
-  Args:
-    source: as in `SmileGenerator`.
-    wanted: network -> the phase that trained it, which a file does not tell
-      apart.
-
-  Raises:
-    FileNotFoundError: a network has not been trained.
-    ValueError: the file is damaged.
-  """
-  from cmm_jax import checkpoints, weights
-
-  if _is_run(source):
-    return checkpoints.load_networks(source, wanted)
-  saved = weights.read(source)
-  return {name: saved.network(name) for name in wanted}
-
-
-def _is_run(source):
-  return source is not None and not pathlib.Path(source).is_file()
 
 
 def to_arrays(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:

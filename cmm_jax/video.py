@@ -131,15 +131,7 @@ def write_gif(
   ]
   rate = min(frames_per_second, 50)
   ends = np.rint(100 * np.arange(len(frames) + 1) / rate).astype(int)
-  with atomic.atomic_path(path) as partial:
-    images[0].save(
-      partial,
-      format="GIF",
-      save_all=True,
-      append_images=images[1:],
-      duration=[int(d) for d in 10 * np.diff(ends)],  # milliseconds
-      loop=0,
-    )
+  _write_animation(path, images, 10 * ends, format="GIF")
 
 
 def write_webp(
@@ -162,17 +154,7 @@ def write_webp(
   _check_rate(frames_per_second)
   ends = np.rint(1000 * np.arange(len(frames) + 1) / frames_per_second)
   images = [Image.fromarray(frame) for frame in frames]
-  with atomic.atomic_path(path) as partial:
-    images[0].save(
-      partial,
-      format="WEBP",
-      save_all=True,
-      append_images=images[1:],
-      duration=[int(d) for d in np.diff(ends)],
-      loop=0,
-      quality=80,
-      method=2,
-    )
+  _write_animation(path, images, ends, format="WEBP", quality=80, method=2)
 
 
 def upscale(
@@ -258,6 +240,19 @@ def contact_sheet(
       corner = (left + j * (width + _GAP), round(middle - height / 2))
       sheet.paste(Image.fromarray(frame), corner)
   return np.asarray(sheet)
+
+
+def _write_animation(path, images, ends, **options):
+  """Writes images that loop forever; image i ends at `ends[i + 1]`, in ms."""
+  with atomic.atomic_path(path) as partial:
+    images[0].save(
+      partial,
+      save_all=True,
+      append_images=images[1:],
+      duration=[int(d) for d in np.diff(ends)],
+      loop=0,
+      **options,
+    )
 
 
 def _check_frames(frames):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -102,6 +103,50 @@ def read(file: str | os.PathLike | None = None) -> Weights:
     traverse_util.unflatten_dict(arrays, sep="/"),
     str(file),
   )
+
+
+def read_config(source: str | os.PathLike | None) -> tuple[Any, list[str]]:
+  """The settings and labels of a run or of a file of weights.
+
+  Args:
+    source: the folder of a run, or a file; None for the file that this package
+      ships.
+
+  Raises:
+    FileNotFoundError, ValueError: as for `run_config.read_config` and `read`.
+  """
+  from cmm_jax import run_config
+
+  if _is_run(source):
+    return run_config.read_config(source)
+  saved = read(source)
+  return saved.config, saved.labels
+
+
+def read_networks(
+  source: str | os.PathLike | None, wanted: Mapping[str, str]
+) -> dict[str, Any]:
+  """Networks from the same sources, as host arrays.
+
+  Args:
+    source: as for `read_config`.
+    wanted: network -> the phase that trained it, which a file does not tell
+      apart.
+
+  Raises:
+    FileNotFoundError: a network has not been trained.
+    ValueError: the file is damaged.
+  """
+  from cmm_jax import checkpoints
+
+  if _is_run(source):
+    return checkpoints.load_networks(source, wanted)
+  saved = read(source)
+  return {name: saved.network(name) for name in wanted}
+
+
+def _is_run(source):
+  return source is not None and not pathlib.Path(source).is_file()
 
 
 def write(workdir: str, file: str | os.PathLike) -> str:

@@ -135,3 +135,16 @@ def build_model(name="cmm_net", dtype="float32"):
   settings.model.dtype = dtype
   model = registry.build(settings, len(LABELS), name)
   return model, {p.checkpoint_name: p for p in model.phases(settings)}
+
+
+@functools.cache
+def first_networks(model_name, names):
+  """The networks with these names, initialized at random."""
+  import jax
+
+  model, _ = build_model(model_name)
+  networks = {}
+  for i, name in enumerate(names):
+    init = jax.jit(functools.partial(model.init, name))
+    networks[name] = jax.device_get(init(jax.random.key(i)))
+  return networks

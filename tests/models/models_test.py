@@ -35,16 +35,6 @@ def phase_named(name, dtype="float32"):
   return miniature.build_model(MODEL_OF[name], dtype)[1][name]
 
 
-@functools.cache
-def first_networks(model_name, names):
-  model, _ = miniature.build_model(model_name)
-  networks = {}
-  for i, name in enumerate(names):
-    init = jax.jit(functools.partial(model.init, name))
-    networks[name] = jax.device_get(init(jax.random.key(i)))
-  return networks
-
-
 def step_length(name):
   """Shorter for the translator, which starts at the neutral face."""
   return 0.001 if name == "translator" else 0.005
@@ -70,7 +60,9 @@ def compiled(name, num_devices, dtype="float32"):
 
 def networks_of(phase):
   learnt, frozen = (
-    first_networks(MODEL_OF[phase.checkpoint_name], tuple(sorted(names)))
+    miniature.first_networks(
+      MODEL_OF[phase.checkpoint_name], tuple(sorted(names))
+    )
     for names in (phase.trainable, phase.frozen)
   )
   return learnt, frozen
@@ -314,7 +306,7 @@ def test_instance_noise_is_for_the_discriminator_alone(batch):
     model.landmark_generator,
   )
   names = ("discriminator", "translator", "vae")
-  networks = first_networks("cmm_net", names)
+  networks = miniature.first_networks("cmm_net", names)
 
   def metrics(instance_noise):
     config.loss.instance_noise = instance_noise

@@ -1,7 +1,5 @@
 """Video-GAN's phases and inference."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import miniature
@@ -10,16 +8,6 @@ import pytest
 
 from cmm_jax import train
 from cmm_jax.models import registry
-
-
-@functools.cache
-def first_networks(model_name, names):
-  model, _ = miniature.build_model(model_name)
-  networks = {}
-  for i, name in enumerate(names):
-    init = jax.jit(functools.partial(model.init, name))
-    networks[name] = jax.device_get(init(jax.random.key(i)))
-  return networks
 
 
 def test_a_video_gan_is_trained_for_each_label_on_its_clips(clips):
@@ -44,7 +32,7 @@ def test_a_video_gan_that_would_not_see_whole_clips_is_refused():
 
 def test_each_face_gets_the_clip_of_its_labels_own_generator():
   model, _ = miniature.build_model("video_gan")
-  first = first_networks("video_gan", ("generator",))
+  first = miniature.first_networks("video_gan", ("generator",))
   variables = first["generator"]
   turned = variables | {
     "params": jax.tree.map(np.negative, variables["params"])

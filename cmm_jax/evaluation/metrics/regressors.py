@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cmm_jax import inference, runtime
 from cmm_jax import landmarks as geometry
+from cmm_jax import runtime, weights
 from cmm_jax.evaluation import batches
 from cmm_jax.models import registry
 
@@ -27,11 +27,11 @@ class Regressors:
     Raises:
       FileNotFoundError: the phase has not been trained.
     """
-    config, labels = inference.read_config(source)
+    config, labels = weights.read_config(source)
     model = registry.build(config, len(labels))
     names = ("landmark_regressor", "action_unit_regressor")
     trained = jax.device_put(
-      inference.read_networks(source, dict.fromkeys(names, "regressors"))
+      weights.read_networks(source, dict.fromkeys(names, "regressors"))
     )
     jit = functools.partial(
       jax.jit, compiler_options=runtime.compiler_options()
