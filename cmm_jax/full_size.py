@@ -49,8 +49,7 @@ class Photo:
     side = self.frame_size
     low, high = -0.5 - margin * side, side - 0.5 + margin * side
     corners = np.array([[low, low], [low, high], [high, low], [high, high]])
-    matrix, shift = self.to_frame.matrix, self.to_frame.shift
-    corners = (corners - shift) @ np.linalg.inv(matrix).T
+    corners = self.to_frame.inverse_transform(corners)
     height, width, _ = self.image.shape
     left, top = np.clip(np.floor(corners.min(0)), 0, [width, height])
     right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, [width, height])
@@ -59,6 +58,21 @@ class Photo:
   def preview_box(self) -> tuple[int, int, int, int]:
     """The part of the photo that a preview shows, as `box` returns it."""
     return self.box(_PREVIEW_MARGIN)
+
+  def preview(self, longest: int) -> "Photo":
+    """The part in `preview_box`, reduced to `longest` pixels at most.
+
+    What `render` makes of it is a preview, at a fraction of the photo's cost.
+    """
+    left, top, right, bottom = self.preview_box()
+    image = limit_size(self.image[top:bottom, left:right], longest)
+    # From the reduced part's pixels to the photo's; centers are whole numbers.
+    reduced_size = np.array([image.shape[1], image.shape[0]])
+    scale = [right - left, bottom - top] / reduced_size
+    offset = (scale - 1) / 2 + [left, top]
+    matrix, shift = self.to_frame.matrix, self.to_frame.shift
+    to_frame = align.Similarity(matrix * scale, matrix @ offset + shift)
+    return Photo(image, to_frame, self.frame_size)
 
 
 def limit_size(

@@ -38,6 +38,11 @@ class AlignedFace:
   name: str
   findings: tuple[neutral.Finding, ...] = ()
 
+  @property
+  def photo_points(self) -> Float[np.ndarray, "68 2"]:
+    """The landmarks in pixels of the photo."""
+    return self.photo.to_frame.inverse_transform(self.points)
+
 
 class Generator:
   """What generators have in common: photos and arrays in, `Smiles` out.
@@ -199,6 +204,36 @@ class Generator:
       ValueError: the photo shows no usable face.
       OSError: the photo cannot be read.
     """
+    image, source, name = self._read(photo, name, max_size)
+    detected = self.detector.detect(image)
+    chosen = _choose_face(detected, face, source)
+    aligned = self._align(image, chosen, name, source)
+    for finding in aligned.findings:
+      warnings.warn(finding.message, stacklevel=2)
+    return aligned
+
+  def align_all(
+    self, photo: Any, name: str = "photo", *, max_size: int | None = MAX_SIZE
+  ) -> list[AlignedFace]:
+    """Detects and aligns every usable face of a photo, from the left.
+
+    Faces that are too small are left out. No warnings: see `findings`.
+
+    Args:
+      photo, name, max_size: as in `align`.
+
+    Raises:
+      ValueError: the photo shows no usable face.
+      OSError: the photo cannot be read.
+    """
+    image, source, name = self._read(photo, name, max_size)
+    usable = faces.usable(self.detector.detect(image), source)
+    return [
+      self._align(image, face, name, source) for face in _from_left(usable)
+    ]
+
+  def _read(self, photo, name, max_size):
+    """The image, what messages call it, and its name."""
     if isinstance(photo, np.ndarray):
       image, source = photo, name
       if image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
@@ -214,18 +249,16 @@ class Generator:
     else:
       image, source = photos.read(photo), str(photo)
       name = pathlib.Path(photo).stem
-    image = full_size.limit_size(image, max_size)
-    chosen = _choose_face(self.detector.detect(image), face, source)
-    to_frame = align.similarity(chosen.points, self.image_size)
-    findings = tuple(neutral.find(chosen.points, source))
-    for finding in findings:
-      warnings.warn(finding.message, stacklevel=2)
+    return full_size.limit_size(image, max_size), source, name
+
+  def _align(self, image, face, name, source):
+    to_frame = align.similarity(face.points, self.image_size)
     return AlignedFace(
       full_size.Photo(image, to_frame, self.image_size),
       to_frame.warp(image, self.image_size),
-      to_frame.transform(chosen.points).astype(np.float32),
+      to_frame.transform(face.points).astype(np.float32),
       name,
-      findings,
+      tuple(neutral.find(face.points, source)),
     )
 
 
@@ -323,10 +356,14 @@ def _choose_face(detected, number, source):
         stacklevel=3,
       )
     return faces.largest(detected, source)
-  ordered = sorted(detected, key=lambda face: face.points[:, 0].mean())
+  ordered = _from_left(detected)
   if ordered and not 1 <= number <= len(ordered):
     raise ValueError(
       f"{source} shows {len(ordered)} faces, and face {number} was asked for; "
       f"faces are counted from the left, from 1 to {len(ordered)}."
     )
   return faces.largest(ordered[number - 1 : number], source)
+
+
+def _from_left(detected):
+  return sorted(detected, key=lambda face: face.points[:, 0].mean())

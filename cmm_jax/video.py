@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from cmm_jax import atomic
 
@@ -26,8 +26,20 @@ _PALETTE_FRAMES = 8
 _PALETTE_PIXELS = 2**16
 
 
-# In every MP4: what it is, whoever meets it later.
-_COMMENT = "Generated from one photo by cmm_jax; it was never filmed."
+# In the files: what it is, whoever meets it later.
+COMMENT = "Synthetic: generated from one photo by cmm_jax; it was never filmed."
+
+# The same for programs, in IPTC's vocabulary of digital sources.
+XMP = (
+  '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+  'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+  'rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+  'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+  'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/'
+  'digitalsourcetype/compositeWithTrainedAlgorithmicMedia"><dc:description>'
+  f'<rdf:Alt><rdf:li xml:lang="x-default">{COMMENT}</rdf:li></rdf:Alt>'
+  "</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
 
 # FFmpeg's threads each keep some frames, which takes memory at large sizes.
 _ENCODER_THREADS = 2
@@ -39,6 +51,7 @@ def write_mp4(
   frames_per_second: float,
   *,
   preset: str = "medium",
+  generated: bool = True,
 ) -> None:
   """Writes an MP4 that browsers and phones play (H.264, 4:2:0).
 
@@ -50,6 +63,7 @@ def write_mp4(
     frames: RGB, 0 to 255, all of one size.
     frames_per_second: a positive number.
     preset: FFmpeg's balance of speed and file size, such as "veryfast".
+    generated: whether the file says that it was never filmed.
 
   Raises:
     ValueError: the frames or the frame rate are invalid.
@@ -79,7 +93,8 @@ def write_mp4(
     stream = container.add_stream(
       "libx264", rate=rate, options={"crf": "16", "preset": preset}
     )
-    container.metadata["comment"] = _COMMENT
+    if generated:
+      container.metadata["comment"] = COMMENT
     stream.width, stream.height = width + width % 2, height + height % 2
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
@@ -100,7 +115,7 @@ def write_gif(
   frames: UInt8[np.ndarray, "t h w 3"],
   frames_per_second: float,
 ) -> None:
-  """Writes a GIF that loops forever.
+  """Writes a GIF that loops forever, and says that it was generated.
 
   All frames share one palette of 256 colors, so that static regions do not
   flicker. GIF times are in hundredths of a second, and viewers slow down frames
@@ -131,7 +146,7 @@ def write_gif(
   ]
   rate = min(frames_per_second, 50)
   ends = np.rint(100 * np.arange(len(frames) + 1) / rate).astype(int)
-  _write_animation(path, images, 10 * ends, format="GIF")
+  _write_animation(path, images, 10 * ends, format="GIF", comment=COMMENT)
 
 
 def write_webp(
@@ -140,6 +155,8 @@ def write_webp(
   frames_per_second: float,
 ) -> None:
   """Writes an animated WebP that loops forever: all colors, small files.
+
+  Its metadata say that it was generated.
 
   Args:
     path: the file to write; its folder is created if necessary.
@@ -154,7 +171,28 @@ def write_webp(
   _check_rate(frames_per_second)
   ends = np.rint(1000 * np.arange(len(frames) + 1) / frames_per_second)
   images = [Image.fromarray(frame) for frame in frames]
-  _write_animation(path, images, ends, format="WEBP", quality=80, method=2)
+  _write_animation(
+    path, images, ends, format="WEBP", quality=80, method=2, xmp=XMP.encode()
+  )
+
+
+def write_png(
+  path: str | os.PathLike, image: UInt8[np.ndarray, "h w 3"]
+) -> None:
+  """Writes an image that says that it was generated.
+
+  Args:
+    path: the file to write; its folder is created if necessary.
+    image: RGB, 0 to 255.
+
+  Raises:
+    OSError: the file cannot be written.
+  """
+  texts = PngImagePlugin.PngInfo()
+  texts.add_text("Comment", COMMENT)
+  texts.add_itxt("XML:com.adobe.xmp", XMP)
+  with atomic.atomic_path(path) as partial:
+    Image.fromarray(image).save(partial, pnginfo=texts)
 
 
 def upscale(

@@ -162,3 +162,26 @@ def test_a_photo_is_reduced_to_the_longest_side_and_never_enlarged():
   assert full_size.limit_size(image, 200).shape == (150, 200, 3)
   assert full_size.limit_size(image, 400) is image
   assert full_size.limit_size(image, None) is image
+
+
+def test_a_preview_is_the_reduced_part_of_the_photo_around_the_face():
+  photo = make_photo(height=600, width=800, scale=6.0)
+  motion = make_motion(flow=(3.0, -2.0), mask=0.3, new=0.5)
+  (frame,) = full_size.render(photo, motion)
+
+  preview = photo.preview(200)
+  (small,) = full_size.render(preview, motion)
+
+  left, top, right, bottom = photo.preview_box()
+  expected = full_size.limit_size(frame[top:bottom, left:right], 200)
+  assert small.shape == expected.shape and max(small.shape) == 200
+  # Smooth, so that the order of moving and reducing hardly matters.
+  assert np.abs(small.astype(int) - expected).max() <= 4
+  # The face lies at the same place of the aligned frame.
+  middle = np.array([[(SIDE - 1) / 2] * 2])
+  in_photo = photo.to_frame.inverse_transform(middle)
+  in_preview = preview.to_frame.inverse_transform(middle)
+  scale = [right - left, bottom - top] / np.array(small.shape[1::-1])
+  np.testing.assert_allclose(
+    (in_photo + 0.5 - [left, top]) / scale - 0.5, in_preview, atol=1e-6
+  )

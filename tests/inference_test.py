@@ -109,6 +109,26 @@ def test_faces_are_chosen_by_their_number_from_the_left(generator):
     generator.align(pair, face=3)
 
 
+def test_all_faces_of_a_photo_are_aligned_from_the_left(generator):
+  astronaut = skimage.data.astronaut()[:300, 60:360]
+  small = np.zeros_like(astronaut)
+  small[:150, :150] = astronaut[::2, ::2]  # 18 pixels from eyes to mouth
+  assert len(generator.detector.detect(small)) == 1
+  photo = np.concatenate([small, astronaut, astronaut[:, ::-1]], axis=1)
+
+  faces = generator.align_all(photo)
+
+  assert len(faces) == 2
+  left, right = (face.photo_points[:, 0].mean() for face in faces)
+  assert 300 < left < 600 < right < 900
+  one = generator.align(photo, face=len(faces))
+  np.testing.assert_array_equal(one.frame, faces[-1].frame)
+  with pytest.raises(ValueError, match="No face was detected in photo"):
+    generator.align_all(np.zeros_like(small))
+  with pytest.raises(ValueError, match="largest face in photo is too small"):
+    generator.align_all(small)
+
+
 def test_what_is_no_run_no_file_and_no_photo_is_named(generator):
   with pytest.raises(FileNotFoundError, match=r"No run and no .*'none'.*train"):
     cmm_jax.load("none")

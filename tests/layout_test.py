@@ -30,7 +30,7 @@ ORDER = (
   ("losses",),
   ("models",),
   ("checkpoints", "monitor", "run_config"),
-  ("full_size", "weights"),
+  ("full_size", "smile_kinds", "weights"),
   ("train_step", "smiles"),
   ("train", "inference"),
   ("stablehlo",),

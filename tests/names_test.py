@@ -26,7 +26,7 @@ TERMS = {
   r"sightings?|Follower": "detection cache, FaceTracker",
   r"our_works|torch_works": "jax_cases, torch_cases",
   r"embedded dataset|to_device": "rendered dataset, jax.device_put",
-  r"LabelError|studio": "ActionUnitError, tensorboard",
+  r"LabelError": "ActionUnitError",
   r"tensor_files|face_points|intensities\.py": "torch_checkpoint, landmarks",
 }
 

@@ -65,6 +65,8 @@ def test_sequences_are_selected_by_name():
 def test_full_size_frames_need_a_photo():
   with pytest.raises(ValueError, match="need photos and a model that moves"):
     make_smiles().full_size("mode_1")
+  with pytest.raises(ValueError, match="need photos and a model that moves"):
+    make_smiles().preview("mode_1")
 
 
 def test_full_size_frames_move_the_photos_own_pixels():
@@ -80,6 +82,10 @@ def test_full_size_frames_move_the_photos_own_pixels():
   *_, last = smiles.full_size("mode_2")
 
   assert last[20, 16, 0] == 0 and last[20, 17, 0] == 200  # by three pixels
+  left, top, right, bottom = photo.preview_box()
+  preview = smiles.preview("mode_2")  # is small enough not to be reduced
+  assert preview.shape == (4, bottom - top, right - left, 3)
+  np.testing.assert_array_equal(preview[-1], last[top:bottom, left:right])
 
 
 def test_several_faces_get_a_folder_each(tmp_path):

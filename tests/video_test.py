@@ -2,6 +2,7 @@
 
 import os
 
+import av
 import hypothesis
 import numpy as np
 import pytest
@@ -219,3 +220,32 @@ def test_a_contact_sheet_without_rows_or_of_several_sizes_is_rejected():
     video.contact_sheet({"a": moving(2, 8, 8), "b": moving(2, 9, 8)})
   with pytest.raises(ValueError, match=r"0 columns"):
     video.contact_sheet({"a": moving()}, columns=0)
+
+
+def test_every_file_says_that_it_was_generated(tmp_path):
+  frames = moving(3)
+  video.write_mp4(tmp_path / "a.mp4", frames, 20)
+  video.write_gif(tmp_path / "a.gif", frames, 20)
+  video.write_webp(tmp_path / "a.webp", frames, 20)
+  video.write_png(tmp_path / "a.png", frames[0])
+
+  with av.open(str(tmp_path / "a.mp4")) as container:
+    texts = {"mp4": container.metadata["comment"]}
+  for suffix, key in (("gif", "comment"), ("webp", "xmp"), ("png", "Comment")):
+    with Image.open(tmp_path / f"a.{suffix}") as image:
+      text = image.info[key]
+    texts[suffix] = text if isinstance(text, str) else text.decode()
+  with Image.open(tmp_path / "a.png") as image:
+    texts["png for programs"] = image.info["XML:com.adobe.xmp"]
+
+  for text in texts.values():
+    assert video.COMMENT in text
+  for programs in ("webp", "png for programs"):
+    assert "compositeWithTrainedAlgorithmicMedia" in texts[programs]
+
+
+def test_a_filmed_video_does_not_say_that_it_was_generated(tmp_path):
+  video.write_mp4(tmp_path / "a.mp4", moving(3), 20, generated=False)
+
+  with av.open(str(tmp_path / "a.mp4")) as container:
+    assert "comment" not in container.metadata

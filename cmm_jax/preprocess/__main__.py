@@ -85,7 +85,10 @@ def _preprocess(path):
     image = out / f"{made.key}.png"
     image.write_bytes(preview.render(made, settings.thresholds))
     video.write_mp4(
-      out / f"{made.key}.mp4", video.upscale(made.frames, _SCALE), 25
+      out / f"{made.key}.mp4",
+      video.upscale(made.frames, _SCALE),
+      25,
+      generated=False,
     )
     print(
       f"{path}: frames {made.start} to {made.end}, action units from "

@@ -35,6 +35,12 @@ class Similarity:
     """Maps points of the image to the frame."""
     return points @ self.matrix.T + self.shift
 
+  def inverse_transform(
+    self, points: Float[np.ndarray, "*any 2"]
+  ) -> Float[np.ndarray, "*any 2"]:
+    """Maps points of the frame to the image."""
+    return (points - self.shift) @ np.linalg.inv(self.matrix).T
+
   def warp(
     self, image: UInt8[np.ndarray, "h w 3"], size: int
   ) -> UInt8[np.ndarray, "size size 3"]:

@@ -185,28 +185,37 @@ class FaceDetector:
 def largest(faces: Sequence[Face], source: str = "the image") -> Face:
   """Returns the largest of the faces, provided that it is large enough.
 
+  Args, Raises: as for `usable`.
+  """
+  return max(usable(faces, source), key=lambda face: face.area)
+
+
+def usable(faces: Sequence[Face], source: str = "the image") -> list[Face]:
+  """Returns the faces that are large enough, at least one.
+
   Args:
     faces: the faces of one image.
     source: what error messages call the image.
 
   Raises:
     NoFaceError: there are none.
-    SmallFaceError: the eyes and the mouth are less than `MIN_EYES_TO_MOUTH`
-      pixels apart.
+    SmallFaceError: in all of them the eyes and the mouth are less than
+      `MIN_EYES_TO_MOUTH` pixels apart.
   """
   if not faces:
     raise NoFaceError(
       f"No face was detected in {source}: use a photo of an upright, frontal "
       "face that shows both eyes and the mouth."
     )
-  face = max(faces, key=lambda face: face.area)
-  if face.eyes_to_mouth < MIN_EYES_TO_MOUTH:
+  found = [face for face in faces if face.eyes_to_mouth >= MIN_EYES_TO_MOUTH]
+  if not found:
+    face = max(faces, key=lambda face: face.area)
     raise SmallFaceError(
       f"The largest face in {source} is too small: "
       f"{face.eyes_to_mouth:.0f} pixels from the eyes to the mouth, at least "
       f"{MIN_EYES_TO_MOUTH:.0f} are needed. Use a larger or closer photo."
     )
-  return face
+  return found
 
 
 def _detection_crops(image, previous) -> Iterator[crops.Crop]:

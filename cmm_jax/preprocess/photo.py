@@ -102,12 +102,42 @@ def read(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
   if not path.exists():
     raise FileNotFoundError(f"No photo {name}: check the path.")
   if path.is_file() and path.stat().st_size == 0:
-    raise ValueError(f"The photo {name} is empty (0 bytes): copy it again.")
+    raise ValueError(_empty(name))
+  return _decode(path, name, MAX_PIXELS)
+
+
+def decode(
+  data: bytes, name: str, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "h w 3"]:
+  """Decodes a photo in memory as `read` reads a file.
+
+  Args:
+    data: the content of a file.
+    name: what messages call the photo.
+    max_pixels: larger photos are refused before they are decoded.
+
+  Returns:
+    RGB, 0 to 255.
+
+  Raises:
+    ValueError: there is no content, or it is not an image, damaged, truncated
+      or too large.
+  """
+  name = repr(name)
+  if not data:
+    raise ValueError(_empty(name))
+  return _decode(io.BytesIO(data), name, max_pixels)
+
+
+def _decode(file, name, max_pixels):
   Image.init()  # registers the formats; some builds of Pillow lack a few
   formats = [format for format in _FORMATS if format in Image.OPEN]
   try:
-    with Image.open(path, formats=formats) as image:
-      _check_size(image.size, name)
+    with Image.open(file, formats=formats) as image:
+      width, height = image.size
+      if width * height > max_pixels:
+        size = f"{width} by {height} pixels,"
+        raise _UnsupportedError(_too_large(name, size, max_pixels))
       image.load()
       return np.array(_as_rgb(_upright(image)))
   except Image.UnidentifiedImageError:
@@ -116,7 +146,7 @@ def read(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
       "PNG."
     ) from None
   except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-    raise ValueError(_too_large(name, "far")) from None
+    raise ValueError(_too_large(name, "far", max_pixels)) from None
   except _UnsupportedError as error:
     raise ValueError(str(error)) from None
   except Exception as error:  # Pillow raises almost any exception
@@ -130,16 +160,14 @@ class _UnsupportedError(Exception):
   """An image that Pillow reads but this module does not."""
 
 
-def _check_size(size, name):
-  width, height = size
-  if width * height > MAX_PIXELS:
-    raise _UnsupportedError(_too_large(name, f"{width} by {height} pixels,"))
+def _empty(name):
+  return f"The photo {name} is empty (0 bytes): copy it again."
 
 
-def _too_large(name, size):
+def _too_large(name, size, max_pixels):
   return (
     f"The photo {name} is too large: {size} more than "
-    f"{MAX_PIXELS // 1_000_000} million pixels; make it smaller."
+    f"{max_pixels // 1_000_000} million pixels; make it smaller."
   )
 
 

@@ -258,3 +258,17 @@ def test_an_adobe_cmyk_jpeg_preserves_colors(tmp_path):
 
   np.testing.assert_allclose(read[8, 2], [255, 255, 255], atol=4)
   np.testing.assert_allclose(read[8, 13], [0, 255, 255], atol=4)
+
+
+def test_a_photo_in_memory_is_decoded_as_a_file_is_read(tmp_path):
+  path = saved(tmp_path, Image.fromarray(COLORS))
+
+  decoded = photo.decode(path.read_bytes(), "mine.png")
+
+  np.testing.assert_array_equal(decoded, photo.read(path))
+  with pytest.raises(ValueError, match=r"'mine\.png' is empty"):
+    photo.decode(b"", "mine.png")
+  with pytest.raises(ValueError, match=r"'mine\.png' is not a photo"):
+    photo.decode(b"hello", "mine.png")
+  with pytest.raises(ValueError, match="3 by 2 pixels, more than 0 million"):
+    photo.decode(path.read_bytes(), "mine.png", max_pixels=5)
