@@ -9,6 +9,7 @@ the modes' losses with --config.train.model=mode_loss_variants.
 """
 
 import os
+import re
 import sys
 
 from absl import app, flags
@@ -43,10 +44,11 @@ def main(argv: list[str]) -> None:
 
 def train_all(config) -> None:
   """Trains the models' phases in order and skips those that are done."""
-  from cmm_jax import run_config, runtime, train
+  from cmm_jax import config_check, run_config, runtime, train
   from cmm_jax.data.clips import Clips
   from cmm_jax.models import registry
 
+  config_check.check(config)
   runtime.configure()
   clips = Clips(config.data.data_dir, config.data.name, "train")
   clips.check_size(config.data.num_frames, config.data.image_size)
@@ -55,10 +57,45 @@ def train_all(config) -> None:
     for name in registry.parse_names(config.train.model)
   ]
   phases = [model.phases(config) for model in models]
+  train.check(zip(models, phases, strict=True), config, clips)
   run_config.save_or_check_config(config.workdir, config, clips.labels)
   for model, its_phases in zip(models, phases, strict=True):
     for phase in its_phases:
       train.run(phase, model, config, clips)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+  """Parses the flags; reports a user's mistakes in one line.
+
+  Settings that do not exist are named before the config's file is run.
+  """
+  from cmm_jax import config_check
+
+  settings = [
+    match[1]
+    for argument in argv[1:]
+    if (match := re.match(r"--?(?:no)?config\.([^=]+)", argument))
+  ]
+  if found := [
+    config_check.unknown(name)
+    for name in settings
+    if name not in config_check.SETTINGS
+  ]:
+    sys.exit(f"error:{config_check.listed(found)}")
+  try:
+    rest = app.parse_flags_with_usage(argv)
+    _CONFIG.value.workdir  # noqa: B018 (raises what loading the file raised)
+  except Exception as error:  # whatever a config's Python raises
+    cause = error
+    while cause.__cause__ or cause.__context__:
+      cause = cause.__cause__ or cause.__context__
+    reason = (str(cause) or type(cause).__name__).splitlines()[0]
+    given = [a for a in argv[1:] if re.match(r"--?config(=|$)", a)]
+    sys.exit(
+      f"error: {' '.join(given)} cannot be used: {reason}; give a file in "
+      "configs/, or a copy of one."
+    )
+  return rest
 
 
 def _leave_at_once():
@@ -74,4 +111,4 @@ def _leave_at_once():
 
 if __name__ == "__main__":
   flags.mark_flag_as_required("config")
-  app.run(main)
+  app.run(main, flags_parser=parse_flags)

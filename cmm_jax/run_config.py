@@ -6,7 +6,7 @@ import pathlib
 import ml_collections
 from flax import traverse_util
 
-from cmm_jax import atomic
+from cmm_jax import atomic, config_check
 
 # Settings that may change between starts of one run: no weight depends on them.
 _FREE = ("workdir", "data.data_dir", "train")
@@ -80,6 +80,8 @@ def read_config(workdir: str) -> tuple[ml_collections.ConfigDict, list[str]]:
       "package, whose weights have other names; train it again in another "
       "folder."
     )
+  if faults := config_check.faults(config):
+    raise ValueError(f"{file} cannot be used:{config_check.listed(faults)}")
   return config, labels
 
 

@@ -6,6 +6,7 @@ It knows no phase: what is trained, and by which loss, is the `Phase`'s matter.
 import functools
 import math
 import zlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -84,6 +85,44 @@ def run(
       frozen,
       split,
     )
+
+
+def check(
+  models: Iterable[tuple[Model, Sequence[Phase]]],
+  config: ml_collections.ConfigDict,
+  clips: Clips,
+) -> None:
+  """Checks all phases against the data and the devices, before any work.
+
+  Args:
+    models: each with its phases.
+    config: of the run, which `config_check` has found right by itself.
+    clips: of the training split.
+
+  Raises:
+    FileNotFoundError, ValueError: a phase could not be trained.
+  """
+  for model, phases in models:
+    given = _initial_weights(model, config)
+    for phase in phases:
+      chosen = clips_of_label(clips, phase.label)
+      if not len(chosen):
+        raise ValueError(
+          f"Phase {phase.checkpoint_name} trains on the clips with the label "
+          f"{clips.labels[phase.label]!r}, and {config.data.name} has none in "
+          "its split for training; train another model, or build the dataset "
+          "with such clips."
+        )
+      try:
+        pipeline.check_batch(make_sampling(phase, config), len(chosen))
+        device_mesh(config.phases[phase.name].clips_per_batch)
+      except ValueError as error:
+        raise ValueError(f"config.phases.{phase.name}: {error}") from error
+      for name, earlier in phase.trainable.items():
+        if earlier is None and name in given:
+          init = functools.partial(model.init, name)
+          expected = jax.eval_shape(init, jax.random.key(0))
+          _check_shapes(name, given[name], expected)
 
 
 def _run_steps(

@@ -18,7 +18,7 @@ import ml_collections
 import numpy as np
 from flax import traverse_util
 
-from cmm_jax import atomic
+from cmm_jax import atomic, config_check
 
 SHIPPED = pathlib.Path(__file__).parent / "pretrained" / "smiles.safetensors"
 
@@ -95,6 +95,10 @@ def read(file: str | os.PathLike | None = None) -> Weights:
     raise ValueError(
       f"{file} is from another version of this package (format "
       f"{described['format']}, this one reads {_FORMAT}); write it again."
+    )
+  if faults := config_check.faults(described["config"]):
+    raise ValueError(
+      f"The config in {file} cannot be used:{config_check.listed(faults)}"
     )
   arrays = {name: value.astype(np.float32) for name, value in arrays.items()}
   return Weights(

@@ -29,6 +29,7 @@ ORDER = (
   ("networks",),
   ("losses",),
   ("models",),
+  ("config_check",),
   ("checkpoints", "monitor", "run_config"),
   ("full_size", "smile_kinds", "weights"),
   ("train_step", "smiles"),

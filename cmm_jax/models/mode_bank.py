@@ -11,7 +11,7 @@ from cmm_jax.models.base import AXIS
 from cmm_jax.models.recurrent_generator import RecurrentGenerator
 from cmm_jax.networks import lstm
 
-_CHOICES = {
+CHOICES = {
   "push_input": ("embeddings", "displacement", "landmark_images"),
   "reconstruction": ("conditional", "best_of_modes"),
 }
@@ -40,7 +40,7 @@ class ModeSettings:
   push: float = 1.0
 
   def __post_init__(self):
-    for name, choices in _CHOICES.items():
+    for name, choices in CHOICES.items():
       value = getattr(self, name)
       if value not in choices:
         raise ValueError(

@@ -28,22 +28,29 @@ class Entry:
   Attributes:
     title: its heading in the tables.
     build: `build(config, num_labels)` returns the model.
+    phases: the names of its phases' settings in `config.phases`.
     variant: the entry of `mode_bank.VARIANTS` that it is, or "".
   """
 
   title: str
   build: Callable[[ml_collections.ConfigDict, int], Model]
+  phases: tuple[str, ...]
   variant: str = ""
 
 
 MODELS = {
-  "cmm_net": Entry("CMM-Net", cmm_net.build),
-  "cra_net": Entry("CRA-Net", cra_net.build),
-  "video_gan": Entry("Video-GAN", video_gan.build),
+  "cmm_net": Entry(
+    "CMM-Net",
+    cmm_net.build,
+    ("vae", "conditional", "modes", "translator", "regressors"),
+  ),
+  "cra_net": Entry("CRA-Net", cra_net.build, ("cra_net_vae", "cra_net")),
+  "video_gan": Entry("Video-GAN", video_gan.build, ("video_gan",)),
   **{
     f"cmm_net_{name}": Entry(
       f"CMM-Net, {variant.title}",
       functools.partial(cmm_net.build, variant=name),
+      ("modes",),
       name,
     )
     for name, variant in mode_bank.VARIANTS.items()
