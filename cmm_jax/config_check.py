@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import ml_collections
 from flax import traverse_util
 
+from cmm_jax.data import sources
 from cmm_jax.models import mode_bank, registry
 from cmm_jax.networks import translator
 
@@ -166,6 +167,7 @@ SETTINGS: Mapping[str, Rule] = {
     for name, rule in _PHASE.items()
   },
   "train.model": Models(),
+  "train.placement": Choice(sources.PLACEMENTS),
   "train.profile": _BOOL,
   "train.log_every_steps": _STEPS,
   "train.picture_every_steps": _STEPS,
@@ -184,8 +186,17 @@ def check(config: Mapping[str, Any] | ml_collections.ConfigDict) -> None:
     raise ValueError(f"The config cannot be used:{listed(found)}")
 
 
-def faults(config: Mapping[str, Any] | ml_collections.ConfigDict) -> list[str]:
+def faults(
+  config: Mapping[str, Any] | ml_collections.ConfigDict,
+  *,
+  for_training: bool = True,
+) -> list[str]:
   """What is wrong with a config, a sentence for each fault.
+
+  Args:
+    config: the settings.
+    for_training: whether it must have what only a training reads, `train`;
+      that of an earlier version may have less.
 
   Returns:
     The setting's name, the value found and what it may be; sizes that do not
@@ -201,6 +212,8 @@ def faults(config: Mapping[str, Any] | ml_collections.ConfigDict) -> list[str]:
   found = [unknown(name) for name in values if name not in SETTINGS]
   for name, rule in SETTINGS.items():
     if name not in values:
+      if not for_training and name.startswith("train."):
+        continue
       found.append(f"config.{name} is missing: give {rule}.")
     elif not rule.allows(values[name]):
       found.append(f"config.{name} is {_shown(values[name])}: give {rule}.")

@@ -18,6 +18,21 @@ from ml_collections import config_flags
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "The run's settings, a file in configs/.", lock_config=True
 )
+_DISTRIBUTED = flags.DEFINE_bool(
+  "distributed",
+  None,
+  "Train in several processes that JAX finds by itself: for TPU pods. By "
+  "default if SLURM, Open MPI, Kubernetes or JAX_COORDINATOR_ADDRESS say so.",
+)
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator_address", None, "Host and port of process 0, for --process_id."
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  "num_processes", None, "How many processes train together."
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  "process_id", None, "The number of this process, from 0."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -28,23 +43,38 @@ def main(argv: list[str]) -> None:
 
   try:
     with preemption.watch():
+      _join_others()
       train_all(_CONFIG.value)
   except preemption.PreemptedError as stop:
     print(stop, file=sys.stderr)
     sys.exit(preemption.EXIT_CODE)
   except (FileNotFoundError, FloatingPointError, ValueError) as error:
-    sys.exit(f"error: {error}")
+    print(f"error: {error}", file=sys.stderr)
+    _leave_at_once(1)
   except KeyboardInterrupt:
     print(
       "Stopped; the same command resumes from the last checkpoint.",
       file=sys.stderr,
     )
-    _leave_at_once()
+    _leave_at_once(130)
+
+
+def _join_others():
+  """Connects to the other processes, if there are any."""
+  from cmm_jax import distributed, runtime
+
+  runtime.configure()
+  given = _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+  wanted = _DISTRIBUTED.value
+  if wanted is None:
+    wanted = given != (None, None, None) or distributed.is_requested(os.environ)
+  if wanted:
+    distributed.initialize(*given)
 
 
 def train_all(config) -> None:
   """Trains the models' phases in order and skips those that are done."""
-  from cmm_jax import config_check, run_config, runtime, train
+  from cmm_jax import config_check, distributed, run_config, runtime, train
   from cmm_jax.data.clips import Clips
   from cmm_jax.models import registry
 
@@ -58,7 +88,12 @@ def train_all(config) -> None:
   ]
   phases = [model.phases(config) for model in models]
   train.check(zip(models, phases, strict=True), config, clips)
+  # The first process saves the config before the others compare theirs.
+  if not distributed.is_main_process():
+    distributed.wait_for_all("config")
   run_config.save_or_check_config(config.workdir, config, clips.labels)
+  if distributed.is_main_process():
+    distributed.wait_for_all("config")
   for model, its_phases in zip(models, phases, strict=True):
     for phase in its_phases:
       train.run(phase, model, config, clips)
@@ -98,15 +133,15 @@ def parse_flags(argv: list[str]) -> list[str]:
   return rest
 
 
-def _leave_at_once():
-  """Ends the process with exit code 130, as shells report SIGINT.
+def _leave_at_once(code):
+  """Ends the process without an orderly shutdown of the interpreter.
 
-  XLA may be compiling in a thread of its own, which would crash while the
-  interpreter shuts down in an orderly way.
+  XLA may be compiling in a thread of its own, which would crash meanwhile, and
+  the other processes of a run would be waited for.
   """
   sys.stdout.flush()
   sys.stderr.flush()
-  os._exit(130)
+  os._exit(code)
 
 
 if __name__ == "__main__":

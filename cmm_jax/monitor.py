@@ -31,10 +31,21 @@ class Monitor:
     phase: str,
     start: int,
     steps: int,
+    *,
     profile: bool = False,
+    writes: bool = True,
   ):
-    from tensorboardX import SummaryWriter  # slow to import; used here alone
+    """Opens the phase's files.
 
+    Args:
+      workdir: the run's folder.
+      phase: the name of its checkpoints.
+      start: the step that training starts from.
+      steps: the phase's number of steps.
+      profile: whether to trace some steps.
+      writes: False in all processes but the first; they check losses alone.
+    """
+    self.phase = phase
     self._pending = []
     self._profile = pathlib.Path(workdir) / "profile" / phase
     self._tracing, self._to_trace = False, _PROFILED if profile else range(0)
@@ -47,12 +58,19 @@ class Monitor:
       unit="step",
       dynamic_ncols=True,
       mininterval=1.0,
+      disable=not writes,
     )
-    workdir = pathlib.Path(workdir)
-    self._file = workdir / "metrics" / f"{phase}.jsonl"
-    self._file.parent.mkdir(parents=True, exist_ok=True)
+    self._lines = self._board = None
+    if writes:
+      self._open(pathlib.Path(workdir), phase, start)
+
+  def _open(self, workdir, phase, start):
+    from tensorboardX import SummaryWriter  # slow to import; used here alone
+
+    file = workdir / "metrics" / f"{phase}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
     lines = [r for r in read_records(workdir, phase) if r["step"] <= start]
-    self._lines = self._file.open("w")
+    self._lines = file.open("w")
     for record in lines:
       self._lines.write(json.dumps(record) + "\n")
     self._board = SummaryWriter(
@@ -66,8 +84,9 @@ class Monitor:
     if self._tracing:  # the steps ended before the profile
       jax.profiler.stop_trace()
     self._bar.close()
-    self._lines.close()
-    self._board.close()
+    if self._lines:
+      self._lines.close()
+      self._board.close()
 
   def add(self, metrics: Mapping[str, jax.Array], count: int = 1) -> None:
     """Takes the means over `count` more steps, without waiting for them.
@@ -116,6 +135,8 @@ class Monitor:
     rate = (step - self._since) / max(now - self._clock, 1e-9)
     self._pending, self._since, self._clock = [], step, now
 
+    if not self._lines:
+      return record
     self._lines.write(
       json.dumps({"step": step, "steps_per_second": rate, **record}) + "\n"
     )

@@ -80,7 +80,7 @@ def read_config(workdir: str) -> tuple[ml_collections.ConfigDict, list[str]]:
       "package, whose weights have other names; train it again in another "
       "folder."
     )
-  if faults := config_check.faults(config):
+  if faults := config_check.faults(config, for_training=False):
     raise ValueError(f"{file} cannot be used:{config_check.listed(faults)}")
   return config, labels
 

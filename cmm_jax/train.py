@@ -7,7 +7,6 @@ import functools
 import math
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +14,11 @@ import ml_collections
 import numpy as np
 from clu import parameter_overview
 from flax import traverse_util
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
-from cmm_jax import monitor, preemption, runtime, weights
+from cmm_jax import distributed, monitor, preemption, runtime, weights
 from cmm_jax.checkpoints import Checkpoints, load_networks
-from cmm_jax.data import augment, pipeline
+from cmm_jax.data import augment, pipeline, sources
 from cmm_jax.data.clips import Clips
 from cmm_jax.models.base import AXIS, Model, Phase
 from cmm_jax.train_step import (
@@ -42,13 +41,14 @@ def run(
     ValueError: the batch does not suit the data or the devices.
   """
   settings, workdir = config.phases[phase.name], config.workdir
-  clips = clips_of_label(clips, phase.label)
+  clips = _clips_of(phase, clips)
   steps = num_steps(settings, len(clips), config.data.num_frames)
   with Checkpoints(
     workdir, phase.checkpoint_name, config.train.max_to_keep
   ) as checkpoints:
     if checkpoints.newest_step() == steps:
-      print(f"Phase {phase.checkpoint_name} is trained ({steps} steps).")
+      if distributed.is_main_process():
+        print(f"Phase {phase.checkpoint_name} is trained ({steps} steps).")
       return
     sampling = make_sampling(phase, config)
     pipeline.check_batch(sampling, len(clips))
@@ -57,10 +57,17 @@ def run(
     state = _initial_state(phase, model, config, optimizer)
     start, state = _restore(checkpoints, state)
     frozen = load_networks(workdir, phase.frozen) if phase.frozen else {}
-    split = pipeline.to_arrays(clips, with_frames=phase.with_frames)
-    replicated = NamedSharding(mesh, PartitionSpec())
-    state, frozen, split = jax.device_put((state, frozen, split), replicated)
-    if start == 0:
+    many_steps = _many_steps_per_dispatch()
+    source = sources.open_source(
+      clips,
+      sampling,
+      mesh,
+      placement=config.train.placement,
+      start=start,
+      many_steps=many_steps,
+    )
+    state, frozen = sources.replicate((state, frozen), mesh)
+    if start == 0 and distributed.is_main_process():
       for name in phase.trainable:
         params = state.networks[name]["params"]
         overview = parameter_overview.get_parameter_overview(
@@ -71,19 +78,21 @@ def run(
       phase.loss,
       optimizer,
       mesh,
-      sampling,
-      many_steps=_many_steps_per_dispatch(),
+      source,
+      settings.clips_per_batch,
+      many_steps=many_steps,
     )
+    show = _make_show(phase, sources.first_batch(clips, sampling))
     _run_steps(
       phase,
       config,
       checkpoints,
       train_steps,
-      sampling,
+      source,
       steps,
       state,
       frozen,
-      split,
+      show,
     )
 
 
@@ -105,7 +114,7 @@ def check(
   for model, phases in models:
     given = _initial_weights(model, config)
     for phase in phases:
-      chosen = clips_of_label(clips, phase.label)
+      chosen = _clips_of(phase, clips)
       if not len(chosen):
         raise ValueError(
           f"Phase {phase.checkpoint_name} trains on the clips with the label "
@@ -125,44 +134,46 @@ def check(
           _check_shapes(name, given[name], expected)
 
 
+def _make_show(phase, batch):
+  """Returns a function that makes the phase's pictures of its first batch."""
+  visualize = jax.jit(
+    phase.visualize, compiler_options=runtime.compiler_options()
+  )
+  return lambda networks: visualize(jax.device_get(networks), batch)
+
+
 def _run_steps(
-  phase,
-  config,
-  checkpoints,
-  train_steps,
-  sampling,
-  total,
-  state,
-  frozen,
-  split,
+  phase, config, checkpoints, train_steps, source, total, state, frozen, show
 ):
-  """Runs the steps, and stops to log, visualize and save."""
+  """Runs the steps, and stops to log, show pictures and save."""
   every = config.train
   step = start = int(state.step)
-  options = runtime.compiler_options()
-  visualize = jax.jit(phase.visualize, compiler_options=options)
-  sample = functools.partial(pipeline.sample, sampling=sampling)
-  sample = jax.jit(sample, compiler_options=options)
-  shown = jax.device_get(sample(split, jnp.int32(0)))
+  writes = distributed.is_main_process()
   with monitor.Monitor(
-    config.workdir, phase.checkpoint_name, start, total, every.profile
+    config.workdir,
+    phase.checkpoint_name,
+    start,
+    total,
+    profile=every.profile,
+    writes=writes,
   ) as logger:
     while step < total:
-      count = (
-        steps_to_stop(step, total, every) if _many_steps_per_dispatch() else 1
-      )
-      state, metrics = train_steps(state, frozen, split, jnp.int32(count))
+      count = 1
+      if _many_steps_per_dispatch():
+        count = steps_to_stop(step, total, every, source.max_steps)
+      arrays = source.take(count)
+      state, metrics = train_steps(state, frozen, arrays, jnp.int32(count))
       step += count
       logger.add(metrics, count)
       last = step == total
-      preempted = preemption.requested() and not last
+      preempted = distributed.stop_requested() and not last
       save_now = last or preempted or step % every.checkpoint_every_steps == 0
       # A state whose loss is not finite must not be saved: `log` raises.
       if save_now or step % every.log_every_steps == 0:
         logger.log(step)
-      if last or (step % every.picture_every_steps == 0 and not preempted):
-        networks = jax.device_get({**frozen, **state.networks})
-        logger.show(step, visualize(networks, shown))
+      pictures = last or step % every.picture_every_steps == 0
+      if writes and pictures and not preempted:
+        logger.show(step, show({**frozen, **state.networks}))
       if save_now:
         checkpoints.save(step, state.networks, state.opt_state)
       if preempted:
@@ -181,15 +192,26 @@ def _many_steps_per_dispatch() -> bool:
 
 
 def steps_to_stop(
-  step: int, total: int, every: ml_collections.ConfigDict
+  step: int,
+  total: int,
+  every: ml_collections.ConfigDict,
+  limit: int | None = None,
 ) -> int:
-  """The number of steps up to the next one that logs, visualizes or saves."""
+  """The number of steps up to the next one that logs, visualizes or saves.
+
+  Args:
+    step: the steps so far.
+    total: the steps of the phase.
+    every: `config.train`.
+    limit: the most steps, if there is a limit.
+  """
   stops = (
     every.log_every_steps,
     every.picture_every_steps,
     every.checkpoint_every_steps,
   )
-  return min(total - step, *(stop - step % stop for stop in stops))
+  count = min(total - step, *(stop - step % stop for stop in stops))
+  return count if limit is None else min(count, limit)
 
 
 def num_steps(
@@ -228,6 +250,8 @@ def make_sampling(
 def device_mesh(clips_per_batch: int) -> Mesh:
   """All devices along the one axis over which the batch is split.
 
+  Those of a process lie beside each other.
+
   Raises:
     ValueError: the batch cannot be split evenly.
   """
@@ -237,14 +261,15 @@ def device_mesh(clips_per_batch: int) -> Mesh:
       f"{clips_per_batch} clips per batch cannot be split over {len(devices)} "
       "devices; make clips_per_batch a multiple."
     )
+  devices = sorted(
+    devices, key=lambda device: (device.process_index, device.id)
+  )
   return Mesh(np.array(devices), (AXIS,))
 
 
-def clips_of_label(clips: Clips, label: int | None) -> Any:
-  """The clips of one label, or all of them if it is None."""
-  if label is None:
-    return clips
-  return [clips[i] for i in range(len(clips)) if clips[i]["label"] == label]
+def _clips_of(phase, clips):
+  """The clips that a phase trains on."""
+  return clips if phase.label is None else clips.with_label(phase.label)
 
 
 def _initial_state(phase, model, config, optimizer):
@@ -300,7 +325,8 @@ def _restore(checkpoints, state):
   if restored is None:
     return 0, state
   step, networks, opt_state = restored
-  print(f"Phase {checkpoints.phase} goes on after step {step}.")
+  if distributed.is_main_process():
+    print(f"Phase {checkpoints.phase} goes on after step {step}.")
   return step, TrainState(jnp.int32(step), networks, opt_state)
 
 

@@ -12,7 +12,7 @@ from flax import struct
 from jax.sharding import Mesh, PartitionSpec
 
 from cmm_jax import runtime
-from cmm_jax.data import pipeline
+from cmm_jax.data.sources import DeviceSource, StreamSource
 from cmm_jax.models.base import AXIS
 
 
@@ -57,50 +57,52 @@ def make_train_steps(
   loss: Callable[..., Any],
   optimizer: optax.GradientTransformation,
   mesh: Mesh,
-  sampling: pipeline.Sampling,
+  source: DeviceSource | StreamSource,
+  clips_per_batch: int,
   *,
   many_steps: bool,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
-  """Returns `steps(state, frozen, split, count) -> (state, metrics)`.
+  """Returns `steps(state, frozen, arrays, count) -> (state, metrics)`.
 
-  One dispatch samples and takes `count` steps (int32 []) from a split that
-  lies on every device; each device makes its own part of the batch. The
-  metrics are means over the steps, beside "finite_steps", how many steps had a
-  finite loss before the first that had not.
+  One dispatch takes `count` steps (int32 []) with the arrays that the source
+  gave for them; each device makes its own part of the batches. The metrics are
+  means over the steps, beside "finite_steps", how many steps had a finite loss
+  before the first that had not.
 
   Args:
     loss: the phase's loss.
     optimizer: of all networks.
     mesh: the devices.
-    sampling: how batches are sampled.
+    source: makes the batches.
+    clips_per_batch: over all devices.
     many_steps: whether `count` counts; the program takes one step otherwise.
       XLA's CPU compiler runs the body of a loop several times slower (jaxlib
       0.10.2).
   """
-  per_device = sampling.clips_per_batch // mesh.size
+  per_device = clips_per_batch // mesh.size
 
-  def one_step(state, frozen, split):
+  def one_step(state, frozen, arrays, index):
     first = jax.lax.axis_index(AXIS) * per_device
-    batch = pipeline.sample(
-      split, state.step, sampling, first=first, count=per_device
+    batch = source.make_batch(
+      arrays, state.step, index, first=first, count=per_device
     )
     state, metrics = _update(loss, optimizer, mesh, state, frozen, batch)
     return state, metrics, jnp.isfinite(metrics["loss"])
 
-  def take_one_step(state, frozen, split, count):
+  def take_one_step(state, frozen, arrays, count):
     del count
-    state, metrics, finite = one_step(state, frozen, split)
+    state, metrics, finite = one_step(state, frozen, arrays, 0)
     return state, {**metrics, "finite_steps": finite.astype(jnp.int32)}
 
-  def take_steps(state, frozen, split, count):
-    def body(_, carry):
+  def take_steps(state, frozen, arrays, count):
+    def body(index, carry):
       state, total, finite_steps, all_finite = carry
-      state, metrics, finite = one_step(state, frozen, split)
+      state, metrics, finite = one_step(state, frozen, arrays, index)
       all_finite &= finite
       total = jax.tree.map(jnp.add, total, metrics)
       return state, total, finite_steps + all_finite, all_finite
 
-    _, shapes, _ = jax.eval_shape(one_step, state, frozen, split)
+    _, shapes, _ = jax.eval_shape(one_step, state, frozen, arrays, 0)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     carry = state, zeros, jnp.int32(0), jnp.bool_(True)
     state, total, finite_steps, _ = jax.lax.fori_loop(0, count, body, carry)
@@ -108,7 +110,7 @@ def make_train_steps(
     return state, {**metrics, "finite_steps": finite_steps}
 
   function = take_steps if many_steps else take_one_step
-  return _compile(function, mesh, PartitionSpec(), PartitionSpec())
+  return _compile(function, mesh, source.spec, PartitionSpec())
 
 
 def _update(loss, optimizer, mesh, state, frozen, batch):

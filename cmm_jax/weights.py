@@ -96,7 +96,7 @@ def read(file: str | os.PathLike | None = None) -> Weights:
       f"{file} is from another version of this package (format "
       f"{described['format']}, this one reads {_FORMAT}); write it again."
     )
-  if faults := config_check.faults(described["config"]):
+  if faults := config_check.faults(described["config"], for_training=False):
     raise ValueError(
       f"The config in {file} cannot be used:{config_check.listed(faults)}"
     )

@@ -144,6 +144,9 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.train = ml_collections.ConfigDict()
   config.train.model = "cmm_net"  # or others with commas: `models.registry`
+  # The training split: "device", "stream" (from the host, through Grain), or
+  # "auto": on the device if it takes at most a quarter of its memory.
+  config.train.placement = "auto"
   config.train.profile = False  # trace some steps of each phase
   config.train.log_every_steps = 50
   config.train.picture_every_steps = 1000

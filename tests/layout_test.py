@@ -23,7 +23,7 @@ ORDER = (
     "preemption",
     "runtime",
   ),
-  ("video",),
+  ("distributed", "video"),
   ("preprocess", "data"),
   ("virtual_face",),
   ("networks",),

@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import Mesh
 
 from cmm_jax import checkpoints, monitor, train, train_step
-from cmm_jax.data import augment, pipeline
+from cmm_jax.data import augment, pipeline, sources
 from cmm_jax.models import registry
 from cmm_jax.models.base import AXIS
 
@@ -94,14 +94,16 @@ def test_a_batch_that_devices_cannot_share_is_refused():
     train.device_mesh(12)
 
 
-def one_number_split():
+def numbered_clips():
   """Eight clips of two frames, each with its number for landmarks."""
-  numbers = np.arange(8, dtype=np.float32)
-  return {
-    "landmarks": np.broadcast_to(numbers[:, None, None, None], (8, 2, 68, 2)),
-    "action_units": np.zeros((8, 2, 2), np.float32),
-    "label": np.zeros(8, np.int32),
-  }
+  return [
+    {
+      "landmarks": np.full((2, 68, 2), number, np.float32),
+      "action_units": np.zeros((2, 2), np.float32),
+      "label": 0,
+    }
+    for number in range(8)
+  ]
 
 
 def toy_sampling():
@@ -120,19 +122,26 @@ def numbers_loss(networks, batch):
   return toy_loss(networks, {"x": batch["first_points"][:, 0, 0]})
 
 
+@pytest.mark.parametrize("placement", ["device", "stream"])
 @pytest.mark.parametrize("num_devices", [1, 8])
-def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(num_devices):
+def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(
+  num_devices, placement
+):
   mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,))
-  split, frozen = one_number_split(), {"frozen": {"params": jnp.float32(5.0)}}
+  frozen = {"frozen": {"params": jnp.float32(5.0)}}
   ends = []
   for many_steps, dispatches in ((True, (3, 1)), (False, (1, 1, 1, 1))):
+    source = sources.open_source(
+      numbered_clips(), toy_sampling(), mesh, placement=placement
+    )
     steps = train_step.make_train_steps(
-      numbers_loss, optax.sgd(0.01), mesh, toy_sampling(), many_steps=many_steps
+      numbers_loss, optax.sgd(0.01), mesh, source, 8, many_steps=many_steps
     )
     state = train_step.create_state(toy_networks(), optax.sgd(0.01))
     losses = []
     for count in dispatches:
-      state, metrics = steps(state, frozen, split, jnp.int32(count))
+      arrays = source.take(count)
+      state, metrics = steps(state, frozen, arrays, jnp.int32(count))
       losses.append((float(metrics["loss"]), count))
       assert metrics["finite_steps"] == count
     mean = sum(loss * count for loss, count in losses) / 4
@@ -150,14 +159,17 @@ def test_a_dispatch_counts_the_steps_before_the_first_loss_that_is_not_finite():
     value = jnp.where(one < 5, jnp.nan, one) + 0 * batch["label"].sum()
     return value, ({}, {})
 
+  source = sources.open_source(
+    numbered_clips(), toy_sampling(), mesh, placement="device"
+  )
   steps = train_step.make_train_steps(
-    loss, optax.sgd(2.0), mesh, toy_sampling(), many_steps=True
+    loss, optax.sgd(2.0), mesh, source, 8, many_steps=True
   )
   state = train_step.create_state(
     {"one": {"params": jnp.float32(10)}}, optax.sgd(2.0)
   )
 
-  _, metrics = steps(state, {}, one_number_split(), jnp.int32(7))
+  _, metrics = steps(state, {}, source.take(7), jnp.int32(7))
 
   assert metrics["finite_steps"] == 3  # 10, 8 and 6
   assert np.isnan(metrics["loss"])
@@ -173,6 +185,7 @@ def test_a_dispatch_ends_where_something_is_logged_or_saved(step, count):
   every.checkpoint_every_steps = 1000 if step else 20
 
   assert train.steps_to_stop(step, 103, every) == count
+  assert train.steps_to_stop(step, 103, every, limit=2) == min(count, 2)
 
 
 @pytest.mark.parametrize(("bad", "logged"), [(3, 4), (4, 4), (1, 4)])

@@ -1,8 +1,10 @@
-"""Batches from a split that lives on the device.
+"""Batches as functions of the seed and the step.
 
-`to_arrays` stacks a split, and `train.run` puts its arrays on every device.
-`sample` is then a pure function of the seed and the step: a training step makes
-its own batch, many steps need no host, and a step always has the same batch.
+`sample` is a pure function of the seed and the step: a training step makes its
+own batch from the arrays of `to_arrays`, many steps need no host, and a step
+always has the same batch. A split too large for the device stays on the host:
+`choose` says which frames a step reads, the host reads them, and `augment`
+makes the same batch of them.
 
 A batch is a dict of arrays, `b` clips and `f` frames sampled from each:
 
@@ -25,8 +27,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int, UInt32
 
-from cmm_jax.data import augment
+from cmm_jax.data import augment as augmentations
 
 Batch = dict[str, jax.Array]
 Split = Mapping[str, Any]  # name -> array [n t ...], or [n] for the label
@@ -47,7 +51,7 @@ class Sampling:
 
   clips_per_batch: int
   frames_per_clip: int
-  augmentation: augment.Augmentation
+  augmentation: augmentations.Augmentation
   seed: int
   image_size: int
   with_frames: bool = True
@@ -75,29 +79,45 @@ def check_batch(sampling: Sampling, num_clips: int) -> None:
     )
 
 
-def sample(
-  split: Split,
+class Choice(struct.PyTreeNode):
+  """What a batch of b examples is made of.
+
+  Attributes:
+    rows: the clips' numbers.
+    times: the sampled frames' numbers, ascending.
+    normals: standard normal variates for `augmentations.make_transform`.
+    seed: of each example's own random numbers.
+  """
+
+  rows: Int[Array, " b"]
+  times: Int[Array, "b f"]
+  normals: Float[Array, "b n"]
+  seed: UInt32[Array, " b"]
+
+
+def choose(
+  num_clips: int,
+  num_frames: int,
   step: jax.Array,
   sampling: Sampling,
   *,
   first: int | jax.Array = 0,
   count: int | None = None,
-) -> Batch:
-  """Makes the batch of a step, or this device's part of it.
+) -> Choice:
+  """Chooses the clips and frames of a step's batch, or of a part of it.
 
   Every clip is sampled once per epoch, in an order of the epoch's own. All
   random numbers of an example depend on the seed and the example's number
   alone, so a batch does not depend on how devices divide it.
 
   Args:
-    split: as `to_arrays` returns it.
+    num_clips: of the split.
+    num_frames: of each clip.
     step: the number of steps before it, int32 [].
     sampling: the settings.
     first: the first example to make, of `sampling.clips_per_batch`.
     count: how many; by default all.
   """
-  num_clips, num_frames = split["landmarks"].shape[:2]
-  size = sampling.image_size
   if count is None:
     count = sampling.clips_per_batch
   orders, examples = jax.random.split(jax.random.key(sampling.seed))
@@ -109,35 +129,102 @@ def sample(
   )(epoch + jnp.arange(2))
   rows = permutations[numbers // num_clips - epoch, numbers % num_clips]
 
-  def make_example(row, number):
+  def choose_frames(number):
     # One call for all random numbers: each call takes long to compile.
     key = jax.random.fold_in(examples, number)
-    num_normals = num_frames + augment.NUM_NORMALS
+    num_normals = num_frames + augmentations.NUM_NORMALS
     normals = jax.random.normal(key, (num_normals,))
     shuffled = jnp.argsort(normals[:num_frames])
     times = jnp.sort(shuffled[: sampling.frames_per_clip]).astype(jnp.int32)
-    transform = augment.make_transform(
-      normals[num_frames:], sampling.augmentation, size
+    return times, normals[num_frames:], jax.random.key_data(key)[0]
+
+  return Choice(rows, *jax.vmap(choose_frames)(numbers))
+
+
+def read(split: Split, choice: Choice) -> dict[str, Any]:
+  """Reads the chosen frames, each clip's neutral frame before the sampled ones.
+
+  Args:
+    split: as `to_arrays` returns it; NumPy's arrays on the host, or JAX's.
+    choice: what to read.
+
+  Returns:
+    landmarks [b 1+f 68 2], frames [b 1+f h w 3] if the split has them,
+    action_units [b f 2], times [b f] and label [b].
+  """
+  # Indices for all arrays but the label's.
+  rows, times = choice.rows[:, None], choice.times
+  numpy = times.__array_namespace__()
+  neutral_too = numpy.concat([numpy.zeros_like(times[:, :1]), times], axis=1)
+  found = {
+    name: split[name][rows, neutral_too]
+    for name in ("landmarks", "frames")
+    if name in split
+  }
+  return found | {
+    "action_units": split["action_units"][rows, times],
+    "times": times,
+    "label": split["label"][choice.rows],
+  }
+
+
+def augment(
+  found: Mapping[str, Any], choice: Choice, sampling: Sampling
+) -> Batch:
+  """Makes a batch of what `read` returned.
+
+  Args:
+    found: the frames that were read.
+    choice: whose random numbers are used; its rows and times are not.
+    sampling: the settings.
+  """
+  size = sampling.image_size
+
+  def augment_example(found, normals, seed):
+    transform = augmentations.make_transform(
+      normals, sampling.augmentation, size
     )
-    # The neutral frame and the sampled ones.
-    chosen = jnp.concatenate([jnp.zeros(1, jnp.int32), times])
-    points = split["landmarks"][row, chosen]
+    points = found["landmarks"]
     if not sampling.with_frames:
-      points = augment.transform_parts(transform, points)
-    points = augment.transform_points(transform, points, size)
+      points = augmentations.transform_parts(transform, points)
+    points = augmentations.transform_points(transform, points, size)
     example = {
       "points": points[1:],
       "first_points": points[0],
-      "action_units": split["action_units"][row, times],
-      "times": times,
-      "label": split["label"][row],
-      "seed": jax.random.key_data(key)[0],
+      "action_units": found["action_units"],
+      "times": found["times"],
+      "label": found["label"],
+      "seed": seed,
     }
     if sampling.with_frames:
-      frames = augment.transform_frames(
-        transform, split["frames"][row, chosen], sampling.augmentation
+      frames = augmentations.transform_frames(
+        transform, found["frames"], sampling.augmentation
       )
       example |= {"frames": frames[1:], "first_frame": frames[0]}
     return example
 
-  return jax.vmap(make_example)(rows, numbers)
+  return jax.vmap(augment_example)(dict(found), choice.normals, choice.seed)
+
+
+def sample(
+  split: Split,
+  step: jax.Array,
+  sampling: Sampling,
+  *,
+  first: int | jax.Array = 0,
+  count: int | None = None,
+) -> Batch:
+  """Makes the batch of a step, or this device's part of it.
+
+  Args:
+    split: as `to_arrays` returns it.
+    step: the number of steps before it, int32 [].
+    sampling: the settings.
+    first: the first example to make, of `sampling.clips_per_batch`.
+    count: how many; by default all.
+  """
+  num_clips, num_frames = split["landmarks"].shape[:2]
+  choice = choose(
+    num_clips, num_frames, step, sampling, first=first, count=count
+  )
+  return augment(read(split, choice), choice, sampling)
