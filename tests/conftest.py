@@ -4,6 +4,7 @@ Nothing of cmm_jax may be imported before the hook that checks annotations.
 """
 
 import importlib
+import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -15,11 +16,13 @@ os.environ["XLA_FLAGS"] = " ".join(
     os.environ.get("XLA_FLAGS", ""),
     # Eight, so that tests can compare one with all; each is slower.
     "--xla_force_host_platform_device_count=8",
-    # Compile time, most of what a small training costs: the emitters through
-    # MLIR take two to three times as long as those that they replaced, and a
-    # program in many parts longer than in one.
-    "--xla_cpu_use_fusion_emitters=false",
+    # Compile time, most of what a small training costs: a program takes longer
+    # in many parts than in one, and the emitters through MLIR take two to three
+    # times as long as those that they replaced, which JAX 0.10 still has.
     "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_use_fusion_emitters=false"
+    if importlib.metadata.version("jaxlib").startswith("0.10.")
+    else "",
   )
 )
 # What is rendered, and the faces found in it, once for all processes: they

@@ -77,15 +77,24 @@ assert head.load().vertices.shape[1] == 3
   assert done.returncode == 0, done.stderr
 
 
+def read_entries(file):
+  """The requirements of a file, each with the hashes that follow it."""
+  for entry in (ROOT / file).read_text().replace("\\\n", "").splitlines():
+    if entry.startswith("-r "):
+      yield from read_entries(entry.removeprefix("-r "))
+    elif entry and not entry.startswith("#"):
+      line, *hashes = entry.split(" --hash=")
+      yield Requirement(line), hashes
+
+
 def read_pins(file):
-  """Package -> version, from a file of pinned requirements."""
+  """Package -> version on this Python, from a file of pinned requirements."""
   pins = {}
-  for line in (ROOT / file).read_text().splitlines():
-    if line.startswith("-r "):
-      pins |= read_pins(line.removeprefix("-r "))
-    elif line and not line.startswith("#"):
-      name, version = line.split("==")
-      pins[canonicalize_name(name)] = version
+  for requirement, _ in read_entries(file):
+    if requirement.marker is None or requirement.marker.evaluate():
+      name = canonicalize_name(requirement.name)
+      assert name not in pins, f"{name} is pinned twice"
+      pins[name] = str(requirement.specifier).removeprefix("==")
   return pins
 
 
@@ -113,6 +122,30 @@ def with_dependencies(requirements):
         if needed.marker is None or needed.marker.evaluate({"extra": extra}):
           waiting.append(needed)
   return {name for name, _ in seen}
+
+
+@pytest.mark.parametrize(
+  "file", ["requirements-all.txt", "requirements-models.txt"]
+)
+def test_every_pin_has_hashes(file):
+  entries = list(read_entries(file))
+
+  assert entries
+  for requirement, hashes in entries:
+    assert hashes and all(h.startswith("sha256:") for h in hashes), requirement
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_every_supported_python_has_one_pin_of_jax(python):
+  environment = {"python_full_version": f"{python}.0", "python_version": python}
+
+  pins = [
+    requirement
+    for requirement, _ in read_entries("requirements.txt")
+    if requirement.name == "jax" and requirement.marker.evaluate(environment)
+  ]
+
+  assert len(pins) == 1
 
 
 @pytest.mark.parametrize(
