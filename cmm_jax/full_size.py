@@ -65,11 +65,20 @@ class Photo:
     What `render` makes of it is a preview, at a fraction of the photo's cost.
     """
     left, top, right, bottom = self.preview_box()
-    image = limit_size(self.image[top:bottom, left:right], longest)
-    # From the reduced part's pixels to the photo's; centers are whole numbers.
-    reduced_size = np.array([image.shape[1], image.shape[0]])
-    scale = [right - left, bottom - top] / reduced_size
-    offset = (scale - 1) / 2 + [left, top]
+    part = self.image[top:bottom, left:right]
+    matrix, shift = self.to_frame.matrix, self.to_frame.shift
+    to_frame = align.Similarity(matrix, matrix @ [left, top] + shift)
+    whole = Photo(part, to_frame, self.frame_size)
+    return whole.resized(limit_size(part, longest))
+
+  def resized(self, image: UInt8[np.ndarray, "h2 w2 3"]) -> "Photo":
+    """The same photo with another number of pixels."""
+    (height, width, _), (new_height, new_width, _) = (
+      self.image.shape,
+      image.shape,
+    )
+    scale = np.array([width / new_width, height / new_height])
+    offset = (scale - 1) / 2  # the centers of pixels are whole numbers
     matrix, shift = self.to_frame.matrix, self.to_frame.shift
     to_frame = align.Similarity(matrix * scale, matrix @ offset + shift)
     return Photo(image, to_frame, self.frame_size)

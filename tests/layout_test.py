@@ -37,6 +37,7 @@ ORDER = (
   ("stablehlo",),
   ("evaluation",),
   ("user_study",),
+  ("studio",),
   ("evaluate", "export", "generate", "main", "report"),
   ("__init__",),
 )

@@ -152,9 +152,10 @@ def test_every_supported_python_has_one_pin_of_jax(python):
   ("file", "extras"),
   [
     ("requirements.txt", ["metrics"]),
+    ("requirements-studio.txt", ["metrics", "studio"]),
     (
       "requirements-all.txt",
-      ["data", "metrics", "study", "tensorboard", "test"],
+      ["data", "metrics", "studio", "study", "tensorboard", "test"],
     ),
   ],
 )

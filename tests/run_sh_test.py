@@ -18,7 +18,7 @@ def test_help_lists_the_commands():
   done = run("--help")
 
   assert done.returncode == 0
-  for command in ("run.sh ", "generate", "setup [--all]", "test"):
+  for command in ("run.sh ", "generate", "studio", "setup [--all]", "test"):
     assert command in done.stdout
 
 
