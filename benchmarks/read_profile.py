@@ -26,13 +26,10 @@ def main(argv: Sequence[str]) -> None:
   """Prints a row for each traced phase."""
   if len(argv) != 2:
     raise app.UsageError("Name one run's folder, such as runs/quick.")
-  folder = pathlib.Path(argv[1]) / "profile"
-  files = {}
-  for file in sorted(folder.glob("*/plugins/profile/*/*.xplane.pb")):
-    files[file.relative_to(folder).parts[0]] = file  # the newest of each phase
+  files = traces(pathlib.Path(argv[1]))
   if not files:
     sys.exit(
-      f"error: no profile in {folder}; train with --config.train.profile=True."
+      f"error: no profile in {argv[1]}; train with --config.train.profile=True."
     )
   print("| phase | traced, s | program runs | longest pause, ms |")
   print("|---|---|---|---|")
@@ -42,6 +39,15 @@ def main(argv: Sequence[str]) -> None:
     except ValueError as error:
       sys.exit(f"error: {file}: {error}; was it traced by this version of JAX?")
     print(f"| {phase} | {whole:.2f} | {running:.1%} | {1e3 * pause:.1f} |")
+
+
+def traces(workdir: pathlib.Path) -> dict[str, pathlib.Path]:
+  """The newest trace of each phase of a run."""
+  folder = workdir / "profile"
+  return {
+    file.relative_to(folder).parts[0]: file
+    for file in sorted(folder.glob("*/plugins/profile/*/*.xplane.pb"))
+  }
 
 
 def programs(file: pathlib.Path) -> list[Interval]:

@@ -166,7 +166,7 @@ def _run_steps(
       step += count
       logger.add(metrics, count)
       last = step == total
-      preempted = distributed.stop_requested() and not last
+      preempted = distributed.stop_requested()
       save_now = last or preempted or step % every.checkpoint_every_steps == 0
       # A state whose loss is not finite must not be saved: `log` raises.
       if save_now or step % every.log_every_steps == 0:
