@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import ml_collections
 from flax import traverse_util
 
+from cmm_jax import excerpt
 from cmm_jax.data import sources
 from cmm_jax.models import mode_bank, registry
 from cmm_jax.networks import translator
@@ -107,6 +108,8 @@ _BOOL = Choice((True, False))
 _WIDTH = Whole(1, 4096)  # channels, or the size of a vector
 _WEIGHT = Number(0, 1e6)  # of a term of a loss
 _STEPS = Whole(1, 10**9)
+
+_MOST_LISTED = 20
 
 _PHASE = {
   "epochs": Number(0, 1e6, above=True),
@@ -216,7 +219,9 @@ def faults(
         continue
       found.append(f"config.{name} is missing: give {rule}.")
     elif not rule.allows(values[name]):
-      found.append(f"config.{name} is {_shown(values[name])}: give {rule}.")
+      found.append(
+        f"config.{name} is {excerpt.quote(values[name])}: give {rule}."
+      )
   return found or _disagreements(values)
 
 
@@ -224,13 +229,17 @@ def unknown(name: str) -> str:
   """A sentence about a setting that does not exist, with a similar one."""
   import difflib
 
-  similar = difflib.get_close_matches(name, SETTINGS, 1)
+  similar = difflib.get_close_matches(name[:60], SETTINGS, 1)
+  name = name if len(name) <= 60 else f"{name[:60]}…"
   hint = f"did you mean config.{similar[0]}?" if similar else "remove it."
   return f"There is no setting config.{name}: {hint}"
 
 
 def listed(found: Sequence[str]) -> str:
   """Sentences after a colon: one in the same line, several in a line each."""
+  if len(found) > _MOST_LISTED:
+    rest = f"… and {len(found) - _MOST_LISTED} more."
+    found = [*found[:_MOST_LISTED], rest]
   return f" {found[0]}" if len(found) == 1 else "\n  ".join(["", *found])
 
 
@@ -264,9 +273,3 @@ def _disagreements(values):
       f"often as Video-GAN halves config.data.image_size, which is {size}."
     )
   return found
-
-
-def _shown(value):
-  """A value as it is printed, cut where it is long."""
-  text = repr(value)
-  return text if len(text) <= 60 else f"{text[:57]}..."

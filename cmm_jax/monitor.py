@@ -3,6 +3,7 @@
 import json
 import pathlib
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -164,10 +165,19 @@ def read_records(
   file = pathlib.Path(workdir) / "metrics" / f"{phase}.jsonl"
   if not file.exists():
     return []
-  records = []
-  for line in file.read_text().splitlines():
+  records, damaged = [], []
+  for number, line in enumerate(file.read_bytes().split(b"\n"), start=1):
     try:
-      records.append(json.loads(line))
-    except json.JSONDecodeError:  # the last line of a run that was killed
-      continue
+      record = json.loads(line)
+      if record["step"] < 0 or not isinstance(record["loss"], float):
+        raise ValueError
+      records.append(record)
+    except (ValueError, TypeError, LookupError):
+      damaged.append(number)
+  if damaged[:-1]:  # the last line is empty, or a killed run wrote part of it
+    warnings.warn(
+      f"{file} has {len(damaged) - 1} damaged lines, the first of them line "
+      f"{damaged[0]}; they are left out.",
+      stacklevel=2,
+    )
   return records

@@ -28,7 +28,7 @@ import jax
 import jax.export
 import numpy as np
 
-from cmm_jax import atomic, inference, runtime
+from cmm_jax import atomic, excerpt, inference, runtime
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -72,17 +72,22 @@ class ExportedGenerator(inference.Generator):
       self.exported = jax.export.deserialize(bytearray(program))
     except Exception as error:  # whatever another version's format leads to
       raise ValueError(
-        f"{name} was written with JAX {about['jax']} and cannot be read with "
-        f"{jax.__version__} ({error}); write it again."
+        f"{name} was written with JAX {about.get('jax')} and cannot be read "
+        f"with {jax.__version__} ({excerpt.quote(str(error))}); write it again."
       ) from error
+    labels, image_size = about.get("labels"), about.get("image_size")
+    if type(image_size) is not int or not (
+      isinstance(labels, list) and all(isinstance(one, str) for one in labels)
+    ):
+      raise ValueError(f"{name} does not say what it was trained for.")
     # An exported program has no compiler options; they are given here.
     compiled = jax.jit(
       self.exported.call, compiler_options=runtime.compiler_options()
     )
     super().__init__(
       lambda inputs: jax.device_get(compiled(inputs)),
-      about["labels"],
-      about["image_size"],
+      labels,
+      image_size,
     )
 
 

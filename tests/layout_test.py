@@ -17,6 +17,7 @@ ORDER = (
   (
     "atomic",
     "examples",
+    "excerpt",
     "landmarks",
     "ops",
     "package_files",

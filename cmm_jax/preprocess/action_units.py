@@ -7,6 +7,7 @@ file names that can be pickled, and its name is stored with each clip.
 
 import csv
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
+from cmm_jax import excerpt
 from cmm_jax.preprocess import decode, gaps
 
 MAX_INTENSITY = 5.0
@@ -96,15 +98,21 @@ class OpenFaceTable:
         "create it with OpenFace's FeatureExtraction -aus."
       )
     columns = [names.index(name) for name in wanted]
-    try:
-      return np.array(
-        [[float(row[i]) for i in columns] for row in rows[1:] if row]
-      )
-    except (ValueError, IndexError) as error:
-      raise ActionUnitError(
-        f"The table {str(self.path)!r} has a row that is truncated or not "
-        f"numeric ({error}): create it again."
-      ) from error
+    table = []
+    for number, row in enumerate(rows[1:], start=2):
+      if not row:
+        continue
+      try:
+        values = [float(row[i]) for i in columns]
+        if not math.isfinite(sum(values)):
+          raise ValueError
+      except (ValueError, IndexError) as error:
+        raise ActionUnitError(
+          f"Line {number} of the table {str(self.path)!r} is truncated or not "
+          f"numeric ({excerpt.quote(','.join(row))}): create it again."
+        ) from error
+      table.append(values)
+    return table
 
 
 def from_blendshapes(

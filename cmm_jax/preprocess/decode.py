@@ -18,6 +18,9 @@ from PIL import Image
 from cmm_jax.preprocess import photo
 from cmm_jax.video import import_av
 
+# The longest frame that an AVI's clock may count as several, in seconds.
+_AVI_TOLERANCE = 0.02
+
 # Files may be wrong about their number of frames, and programs may disagree, by
 # so many. A missing last frame is replaced by the one before it.
 FRAME_COUNT_TOLERANCE = 2
@@ -129,6 +132,9 @@ def _open_file(path):
       stream = container.streams.best("video")  # not the cover image
       if stream is None:
         raise _broken(path, "it has no video stream", 0)
+      if stream.codec_context is None:
+        raise _broken(path, "its codec is unknown", 0)
+      _check_size(path, stream.width, stream.height)
       declared = stream.frames  # in the header; 0 if it is not there
       timestamps, num_hidden = [], 0
       for packet in container.demux(stream):
@@ -138,7 +144,8 @@ def _open_file(path):
           num_hidden += 1
         elif packet.size:
           timestamps.append(packet.dts if packet.pts is None else packet.pts)
-      if container.format.name == "gif" and not _has_gif_trailer(path):
+      kind = container.format.name
+      if kind == "gif" and not _has_gif_trailer(path):
         raise _broken(path, "its end is missing", len(timestamps))
       rate = stream.average_rate or fractions.Fraction(25)
       time_base = stream.time_base
@@ -146,9 +153,15 @@ def _open_file(path):
   except av.error.FFmpegError as error:
     raise _broken(path, error.strerror or str(error), 0) from error
   num_frames = len(timestamps)
-  if (
-    not timestamps or num_frames + num_hidden < declared - FRAME_COUNT_TOLERANCE
-  ):
+  tolerance = FRAME_COUNT_TOLERANCE
+  found = num_frames + num_hidden
+  if kind == "avi" and timestamps and None not in timestamps:
+    # It declares ticks of its clock, at some of which there is no frame.
+    ticks = sorted(timestamps)
+    step = int(np.median(np.diff(ticks))) if num_frames > 1 else 1
+    found = max(found, ticks[-1] - ticks[0] + step)
+    tolerance *= max(step, round(_AVI_TOLERANCE / time_base))
+  if not timestamps or found < declared - tolerance:
     raise _broken(path, f"its header declares {declared}", num_frames)
   if None in timestamps or len(set(timestamps)) < num_frames:
     times = np.arange(num_frames) / float(rate)  # old formats have no times
@@ -168,6 +181,8 @@ def _decode_file(video, wanted, last):
     with av.open(str(video.path), metadata_errors="ignore") as container:
       stream = container.streams.best("video")
       stream.thread_type = "AUTO"
+      # Frames may change their size on the way.
+      stream.codec_context.options = {"max_pixels": str(photo.MAX_PIXELS)}
       aspect_ratio = stream.sample_aspect_ratio
       for frame in container.decode(stream):
         if frame.is_corrupt:
@@ -185,6 +200,15 @@ def _decode_file(video, wanted, last):
   except av.error.FFmpegError as error:
     raise _broken(video.path, error.strerror or str(error), number) from error
   raise _broken(video.path, f"it should have {len(video)}", number)
+
+
+def _check_size(path, width, height):
+  """Raises a VideoError if a frame would take more memory than a photo may."""
+  if width * height > photo.MAX_PIXELS:
+    raise VideoError(
+      f"The video {str(path)!r} is too large: {width} by {height} pixels, more "
+      f"than {photo.MAX_PIXELS // 1_000_000} million; make it smaller."
+    )
 
 
 def _to_upright_rgb(frame, aspect_ratio):

@@ -10,11 +10,12 @@ import scipy.io
 from etils import epath
 from jaxtyping import Float, Int
 
-from cmm_jax import landmarks
+from cmm_jax import excerpt, landmarks
 from cmm_jax.preprocess import action_units, decode
 from cmm_jax.preprocess.action_units import ActionUnitError, ActionUnits
 
-_LABEL_LINE = re.compile(r"\s*(\d+)\s*,\s*([0-5])\s*")
+_LABEL_LINE = re.compile(r"\s*(\d{1,9})\s*,\s*([0-5])\s*", re.ASCII)
+_INTENSITIES = tuple("012345")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,8 @@ class DisfaLabels:
     if None in matches:
       number = matches.index(None)
       raise ActionUnitError(
-        f"Line {number + 1} of {str(path)!r} is {lines[number]!r}, expected "
+        f"Line {number + 1} of {str(path)!r} is "
+        f"{excerpt.quote(lines[number])}, expected "
         "'frame,intensity' with an intensity of 0 to 5."
       )
     frames = [int(match[1]) for match in matches]
@@ -116,11 +118,16 @@ def read_disfa_plus(path: epath.Path) -> dict[int, float]:
     ActionUnitError: the file has no labels.
     FileNotFoundError: there is no such file.
   """
-  matches = (
-    re.match(r"(\d+)\.jpg\s+(\d+)", line, re.I)
-    for line in action_units.read_lines(path)
-  )
-  labels = {int(match[1]): float(match[2]) for match in matches if match}
+  labels = {}
+  for number, line in enumerate(action_units.read_lines(path), start=1):
+    if not (match := re.match(r"(\d{1,9})\.jpg\s+(\S+)", line, re.I)):
+      continue  # the header
+    if match[2] not in _INTENSITIES:
+      raise ActionUnitError(
+        f"Line {number} of {str(path)!r} is {excerpt.quote(line)}, expected "
+        "an intensity of 0 to 5: copy it again."
+      )
+    labels[int(match[1])] = float(match[2])
   if not labels:
     raise ActionUnitError(
       f"{str(path)!r} has no line like '000.jpg  0': copy it again."

@@ -5,6 +5,10 @@ import csv
 
 from etils import epath
 
+from cmm_jax import excerpt
+
+_LONGEST_NUMBER = 9  # digits of a frame's number
+
 
 def read(
   path: epath.Path, columns: tuple[str, ...]
@@ -28,8 +32,9 @@ def read(
   header = [value.strip() for value in lines[0]] if lines else []
   if header != list(columns):
     raise ValueError(
-      f"The columns of {str(path)!r} are {','.join(header) or 'missing'}, but "
-      f"must be {','.join(columns)}."
+      f"The columns of {str(path)!r} are "
+      f"{_quote(header) if header else 'missing'}, but must be "
+      f"{','.join(columns)}."
     )
   rows = []
   for number, line in enumerate(lines[1:], start=2):
@@ -37,7 +42,7 @@ def read(
       continue
     if len(line) != len(columns):
       raise ValueError(
-        f"Line {number} of {str(path)!r} is {','.join(line)!r}, expected "
+        f"Line {number} of {str(path)!r} is {_quote(line)}, expected "
         f"{','.join(columns)}."
       )
     values = (value.strip() for value in line)
@@ -64,18 +69,29 @@ def read_segments(
   segments = collections.defaultdict(dict)
   for number, row in read(path, (key, "start", "end")):
     try:
-      start, end = int(row["start"]), int(row["end"])
+      start, end = (_frame_number(row[name]) for name in ("start", "end"))
     except ValueError:
       start = end = -1
     if not 0 <= start < end:
       raise ValueError(
-        f"Line {number} of {str(path)!r} is {','.join(row.values())!r}, "
+        f"Line {number} of {str(path)!r} is {_quote(row.values())}, "
         "expected two frame numbers, counted from 0, the start before the end."
       )
     if start in segments[row[key]]:
       raise ValueError(
-        f"Line {number} of {str(path)!r} is a second segment of {row[key]!r} "
-        f"that starts at frame {start}: remove one."
+        f"Line {number} of {str(path)!r} is a second segment of "
+        f"{_quote([row[key]])} that starts at frame {start}: remove one."
       )
     segments[row[key]][start] = end
   return {key: tuple(ends.items()) for key, ends in segments.items()}
+
+
+def _frame_number(text):
+  """A number that a video can have so many frames of."""
+  if len(text) > _LONGEST_NUMBER:
+    raise ValueError
+  return int(text)
+
+
+def _quote(values):
+  return excerpt.quote(",".join(values))

@@ -1,11 +1,15 @@
 """The clips that a study can show: clips.csv and each model's videos."""
 
 import collections
-import csv
 import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
+
+from etils import epath
+
+from cmm_jax import excerpt
+from cmm_jax.preprocess import table
 
 COLUMNS = ("clip", "subject", "label")
 
@@ -65,26 +69,22 @@ def video_path(videos: pathlib.Path, model: str, clip: Clip) -> pathlib.Path:
 
 
 def _read_csv(file):
-  with file.open(newline="", encoding="utf-8") as lines:
-    rows = csv.DictReader(lines)
-    if tuple(rows.fieldnames or ()) != COLUMNS:
+  clips = []
+  for number, row in table.read(epath.Path(file), COLUMNS):
+    if (
+      not all(row.values()) or pathlib.PurePath(row["clip"]).name != row["clip"]
+    ):
       raise ValueError(
-        f"{file} has the columns {','.join(rows.fieldnames or ()) or '(none)'} "
-        f"instead of {','.join(COLUMNS)}: write it again."
+        f"Line {number} of {str(file)!r} does not have one value each for "
+        f"{', '.join(COLUMNS)}, or its clip is no name of a file: fix that "
+        "line."
       )
-    clips = []
-    for row in rows:
-      if len(row) != len(COLUMNS) or not all(row.values()):
-        raise ValueError(
-          f"Line {rows.line_num} of {file} does not have one value each for "
-          f"{', '.join(COLUMNS)}: fix that line."
-        )
-      clips.append(Clip(**row))
+    clips.append(Clip(**row))
   counts = collections.Counter(c.clip for c in clips)
   duplicates = [name for name, count in counts.items() if count > 1]
   if duplicates:
     raise ValueError(
-      f"{file} lists the clip {duplicates[0]!r} more than once: keep one of "
-      "its lines."
+      f"{str(file)!r} lists the clip {excerpt.quote(duplicates[0])} more than "
+      "once: keep one of its lines."
     )
   return tuple(clips)

@@ -6,7 +6,15 @@ import pathlib
 import sqlite3
 from collections.abc import Iterator
 
+from cmm_jax import excerpt
+
 _TIMEOUT = 10  # seconds to wait for another writer
+# Errors of a moment, which say nothing about the file.
+_PASSING = (
+  *("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN"),
+  *("SQLITE_LOCKED", "SQLITE_IOERR_WRITE", "SQLITE_READONLY_DIRECTORY"),
+  *("SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_IOERR_FSYNC"),
+)
 _VERSION = 1  # of the tables below
 _TABLES = """
 CREATE TABLE questions (
@@ -51,14 +59,13 @@ class Database:
       raise FileNotFoundError(
         f"No study in {self._file.parent}: prepare one there first."
       )
-    try:
-      with self.reading() as tables:
-        (version,) = tables.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError as error:
-      raise ValueError(
-        f"{self._file} cannot be read as a study ({error}): move it away and "
-        "prepare the study again."
-      ) from error
+    with self.reading() as tables:
+      (version,) = tables.execute("PRAGMA user_version").fetchone()
+      # A flipped bit in a table would otherwise be noticed late, or never.
+      (state,) = tables.execute("PRAGMA integrity_check(1)").fetchone()
+      orphans = tables.execute("PRAGMA foreign_key_check").fetchall()
+    if state != "ok" or orphans:
+      raise self._damaged(state if state != "ok" else "a row is missing")
     if version != _VERSION:
       raise ValueError(
         f"{self._file} has tables of version {version}, not {_VERSION}: use "
@@ -95,12 +102,29 @@ class Database:
   def _transaction(self, kind):
     # mode=rw: by default SQLite creates an empty file where one is missing.
     uri = f"{self._file.resolve().as_uri()}?mode=rw"
-    with contextlib.closing(
-      sqlite3.connect(uri, uri=True, timeout=_TIMEOUT, isolation_level=None)
-    ) as tables:
-      tables.execute("PRAGMA journal_mode = WAL")  # readers do not block
-      tables.execute("PRAGMA foreign_keys = ON")
-      tables.execute("PRAGMA synchronous = FULL")  # survives a power cut
-      tables.execute(f"BEGIN {kind}")
-      yield tables
-      tables.execute("COMMIT")  # skipped on an error: closing rolls back
+    try:
+      with contextlib.closing(
+        sqlite3.connect(uri, uri=True, timeout=_TIMEOUT, isolation_level=None)
+      ) as tables:
+        tables.execute("PRAGMA journal_mode = WAL")  # readers do not block
+        tables.execute("PRAGMA foreign_keys = ON")
+        tables.execute("PRAGMA synchronous = FULL")  # survives a power cut
+        tables.execute(f"BEGIN {kind}")
+        yield tables
+        tables.execute("COMMIT")  # skipped on an error: closing rolls back
+    except sqlite3.OperationalError as error:
+      if error.sqlite_errorname in _PASSING:
+        raise OSError(
+          f"{self._file} cannot be used now ({error}); nothing is lost: free "
+          "some space, make the folder writable, or stop what blocks it."
+        ) from error
+      raise self._damaged(error) from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+      raise self._damaged(error) from error
+
+  def _damaged(self, reason):
+    reason = excerpt.quote(str(reason), 200)
+    return ValueError(
+      f"{self._file} cannot be read as a study ({reason}): move it away and "
+      "prepare the study again."
+    )

@@ -25,14 +25,20 @@ def test_a_missing_csv_model_or_video_is_named(tmp_path):
 
 def test_a_malformed_csv_is_refused(tmp_path):
   write_csv(tmp_path, [], columns=("clip", "label"))
-  with pytest.raises(ValueError, match="columns clip,label instead of clip,su"):
+  with pytest.raises(
+    ValueError, match=r"clip,label.*but must be clip,subject,"
+  ):
     read_clips(tmp_path, ())
   (tmp_path / "clips.csv").write_text("")
-  with pytest.raises(ValueError, match=r"columns \(none\) instead"):
+  with pytest.raises(ValueError, match="are missing, but must be"):
     read_clips(tmp_path, ())
   (tmp_path / "clips.csv").write_text("clip,subject,label\na,b,c\nd,e\n")
-  with pytest.raises(ValueError, match=r"Line 3 of .* does not have one value"):
+  with pytest.raises(ValueError, match=r"Line 3 of .* is 'd,e'"):
     read_clips(tmp_path, ())
+  for clip in (Clip("../a", "b", "c"), Clip("", "b", "c")):
+    write_csv(tmp_path, [clip])
+    with pytest.raises(ValueError, match=r"Line 2 of .* fix that line"):
+      read_clips(tmp_path, ())
   write_csv(tmp_path, [Clip("a", "b", "c"), Clip("a", "b", "d")])
   with pytest.raises(ValueError, match="'a' more than once"):
     read_clips(tmp_path, ())

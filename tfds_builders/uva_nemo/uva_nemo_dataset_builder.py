@@ -9,6 +9,7 @@ import re
 import tensorflow_datasets as tfds
 from etils import epath
 
+from cmm_jax import excerpt
 from cmm_jax.preprocess import clip, table
 from tfds_builders import manual_dir, video_builder, video_config
 
@@ -144,8 +145,8 @@ def _read_file_details(files):
       )
       if not agrees:
         raise ValueError(
-          f"Line {number} of {str(file)!r} is {line!r}, which does not agree "
-          "with the name of the video (subject, deliberate or spontaneous): "
-          "copy the file again."
+          f"Line {number} of {str(file)!r} is {excerpt.quote(line)}, which "
+          "does not agree with the name of the video (subject, deliberate or "
+          "spontaneous): copy the file again."
         )
       yield name

@@ -10,10 +10,13 @@ import pathlib
 import pickle
 import struct
 import zipfile
+import zlib
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+
+from cmm_jax import excerpt
 
 
 def read_arrays(file: str | pathlib.Path) -> Any:
@@ -34,7 +37,8 @@ def read_arrays(file: str | pathlib.Path) -> Any:
       return _Unpickler(stream, allowed).load()
     except _READ_ERRORS as error:
       raise ValueError(
-        f"{file} is not a pickle of arrays only ({error}); replace it by the "
+        f"{file} is not a pickle of arrays only "
+        f"({excerpt.quote(str(error))}); replace it by the "
         "published file."
       ) from error
 
@@ -56,7 +60,8 @@ def read_torch(file: str | pathlib.Path) -> dict[str, np.ndarray]:
       return _tensors(saved, storages)
     except _READ_ERRORS as error:
       raise ValueError(
-        f"{file} is not a readable state dict ({error}); write one with "
+        f"{file} is not a readable state dict "
+        f"({excerpt.quote(str(error))}); write one with "
         "torch.save(model.state_dict(), file)."
       ) from error
 
@@ -71,9 +76,13 @@ _READ_ERRORS = (
   EOFError,
   ImportError,
   LookupError,
+  MemoryError,
   NotImplementedError,
+  OSError,  # of a place in the file that cannot be
+  RecursionError,
   TypeError,
   ValueError,
+  zlib.error,
 )
 
 
