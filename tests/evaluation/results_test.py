@@ -125,7 +125,9 @@ def test_every_metric_is_written_as_json(folder, evaluated):
   for label in miniature.LABELS:
     # ΔIS, FID and AU curve distances are of sets and have no interval here.
     written = {name for model in models.values() for name in model[label]}
-    assert written >= registry.METRICS.keys() - {"au12_half_rise"}
+    # Density and coverage need more clips than these.
+    missing = {"au12_half_rise", "density", "coverage"}
+    assert written >= registry.METRICS.keys() - missing
     static = models["static"][label]["ssim"]
     assert static["clips"] == 4
     assert -1 <= static["low"] <= static["value"] <= static["high"] <= 1

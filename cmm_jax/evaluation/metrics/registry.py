@@ -12,6 +12,8 @@ from cmm_jax.evaluation.metrics import (
   label_accuracy,
   landmarks,
   lpips,
+  manifold,
+  multimodal,
   ssim,
 )
 from cmm_jax.evaluation.metrics.metric import Metric
@@ -21,12 +23,14 @@ METRICS: dict[str, Metric] = {
   for file in (
     ssim,
     inception,
+    manifold,
     lpips,
     identity,
     action_units,
     landmarks,
     label_accuracy,
     diversity,
+    multimodal,
   )
   for metric in file.METRICS
 }
