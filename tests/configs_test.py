@@ -3,7 +3,16 @@
 import pytest
 
 from cmm_jax.models import mode_bank, registry
-from configs import disfa, laptop, nemo, photos, quick, smoke, virtual_smiles
+from configs import (
+  as_printed,
+  disfa,
+  laptop,
+  nemo,
+  photos,
+  quick,
+  smoke,
+  virtual_smiles,
+)
 
 CONFIGS = {
   module.__name__.removeprefix("configs."): module
@@ -63,6 +72,23 @@ def test_smaller_runs_keep_the_method(smaller):
 
   for name in found - {"loss.kl"}:  # at the paper's width 0.1 is too little
     assert not name.startswith(("modes.", "loss.")), name
+
+
+@pytest.mark.parametrize("base", [quick, nemo, photos])
+def test_as_printed_keeps_sizes_and_data_and_none_of_our_levers(base):
+  name = base.__name__.removeprefix("configs.")
+  printed, own = flat(as_printed.get_config(name)), flat(base.get_config())
+
+  changed = {key for key in own if printed[key] != own[key]}
+
+  assert printed.keys() == own.keys()
+  for key in changed - {"workdir", "model.translator_output"}:
+    assert key.startswith(("modes.", "loss.", "data.")), key
+  assert not changed & {"data.name", "data.image_size", "loss.l1"}
+  assert (
+    mode_bank.ModeSettings(**as_printed.get_config(name).modes)
+    == mode_bank.PAPER
+  )
 
 
 @pytest.mark.parametrize("name", CONFIGS)
