@@ -1,0 +1,1 @@
+"""What JAX imports where it finds Colab."""
