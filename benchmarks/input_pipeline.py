@@ -24,7 +24,7 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from cmm_jax import train, train_step
+from cmm_jax import programs, train_step
 from cmm_jax.data import pipeline, sources
 from cmm_jax.data.clips import Clips
 from cmm_jax.models import registry
@@ -48,8 +48,8 @@ def main(argv: Sequence[str]) -> None:
   print("|---|---|---|---|---|---|")
   for phase in model.phases(config):
     settings = config.phases[phase.name]
-    sampling = train.make_sampling(phase, config)
-    mesh = train.device_mesh(settings.clips_per_batch)
+    sampling = programs.make_sampling(phase, config)
+    mesh = programs.device_mesh(settings.clips_per_batch)
     host = _dispatch_seconds(phase, model, config, clips, mesh)
     pillow = "-"
     if phase.with_frames:
@@ -64,13 +64,16 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _rate(make: Callable[[int], None], count: int) -> float:
-  """Calls of `make` a second, in the median round."""
+  """Calls of `make` a second, in the median round of `count` calls.
+
+  It gets the number of the call, from 0; the first one is not timed.
+  """
   make(0)
   rates = []
   for number in range(_ROUNDS.value):
     began = time.perf_counter()
     for step in range(count):
-      make(number * count + step)
+      make(1 + number * count + step)
     rates.append(count / (time.perf_counter() - began))
   return statistics.median(rates)
 
@@ -87,7 +90,11 @@ def _device_rate(clips, sampling):
 
 def _grain_rate(clips, sampling, mesh):
   source = sources.StreamSource(clips, sampling, mesh)
-  return _rate(lambda _: jax.block_until_ready(source.take(16)), 4) * 16
+
+  def take(number):
+    jax.block_until_ready(source.take(16 * number, 16))
+
+  return _rate(take, 4) * 16
 
 
 def _pillow_rate(clips, sampling):
@@ -121,7 +128,7 @@ def _dispatch_seconds(phase, model, config, clips, mesh):
     {name: networks[name] for name in phase.trainable}, optimizer
   )
   frozen = {name: networks[name] for name in phase.frozen}
-  sampling = train.make_sampling(phase, config)
+  sampling = programs.make_sampling(phase, config)
   source = sources.DeviceSource(clips, sampling, mesh)
   state, frozen = sources.replicate((state, frozen), mesh)
 
@@ -135,7 +142,7 @@ def _dispatch_seconds(phase, model, config, clips, mesh):
 
   def dispatch(_):
     nonlocal state
-    state, _ = steps(state, frozen, source.take(0), jnp.int32(0))
+    state, _ = steps(state, frozen, source.take(0, 0), jnp.int32(0))
 
   return 1 / _rate(dispatch, 50)
 

@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import cases, interleave
 from benchmarks.cases import Case
-from cmm_jax import inference, landmarks, runtime, train, train_step
+from cmm_jax import inference, landmarks, programs, runtime, train_step
 from cmm_jax.models import registry
 from cmm_jax.models.base import AXIS, Model, Phase
 
@@ -134,7 +134,7 @@ def write_weights(file: str, networks: dict[str, Any]) -> None:
 def _training(case, networks):
   settings = case.config().phases[case.kind]
   optimizer = train_step.make_optimizer(settings, _STEPS)
-  mesh = train.device_mesh(case.clips)
+  mesh = programs.device_mesh(case.clips)
   step, state, frozen, batch = build_train_step(case, networks, optimizer, mesh)
 
   def run(repeats):

@@ -103,9 +103,14 @@ def is_main_process() -> bool:
   return jax.process_index() == 0
 
 
+def is_alone() -> bool:
+  """Whether there are no other processes."""
+  return jax.process_count() == 1
+
+
 def wait_for_all(name: str) -> None:
   """Waits until all processes have come to the same call."""
-  if jax.process_count() > 1:
+  if not is_alone():
     multihost_utils.sync_global_devices(name)
 
 
@@ -115,7 +120,7 @@ def stop_requested() -> bool:
   With several processes every one asks after each dispatch; all are told to
   stop after the same one, whichever of them the signal reached.
   """
-  if jax.process_count() == 1:
+  if is_alone():
     return preemption.requested()
   # Phases count their steps from 1, so the calls are counted here.
   if not _stop.is_set() and multihost_utils.reached_preemption_sync_point(

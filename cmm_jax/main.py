@@ -8,9 +8,11 @@ with --config.train.model=video_gan,cra_net instead of CMM-Net, the ablation of
 the modes' losses with --config.train.model=mode_loss_variants.
 """
 
+import contextlib
 import os
 import re
 import sys
+import threading
 
 from absl import app, flags
 from ml_collections import config_flags
@@ -39,7 +41,7 @@ def main(argv: list[str]) -> None:
   """Trains; reports a user's mistakes in one line."""
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
-  from cmm_jax import preemption
+  from cmm_jax import distributed, preemption
 
   try:
     with preemption.watch():
@@ -47,6 +49,8 @@ def main(argv: list[str]) -> None:
       train_all(_CONFIG.value)
   except preemption.PreemptedError as stop:
     print(stop, file=sys.stderr)
+    if distributed.is_alone():  # the others wait for an orderly shutdown
+      _leave_at_once(preemption.EXIT_CODE)
     sys.exit(preemption.EXIT_CODE)
   except (FileNotFoundError, FloatingPointError, ValueError) as error:
     print(f"error: {error}", file=sys.stderr)
@@ -74,7 +78,14 @@ def _join_others():
 
 def train_all(config) -> None:
   """Trains the models' phases in order and skips those that are done."""
-  from cmm_jax import config_check, distributed, run_config, runtime, train
+  from cmm_jax import (
+    config_check,
+    distributed,
+    programs,
+    run_config,
+    runtime,
+    train,
+  )
   from cmm_jax.data.clips import Clips
   from cmm_jax.models import registry
 
@@ -94,9 +105,36 @@ def train_all(config) -> None:
   run_config.save_or_check_config(config.workdir, config, clips.labels)
   if distributed.is_main_process():
     distributed.wait_for_all("config")
-  for model, its_phases in zip(models, phases, strict=True):
-    for phase in its_phases:
-      train.run(phase, model, config, clips)
+  work = [
+    (phase, model, config, clips)
+    for model, its_phases in zip(models, phases, strict=True)
+    for phase in its_phases
+  ]
+  ahead = _compile_ahead(work[1:]) if programs.compiles_ahead() else []
+  for number, arguments in enumerate(work):
+    if number and ahead:
+      ahead[number - 1].join()
+    train.run(*arguments)
+
+
+def _compile_ahead(work):
+  """Starts a thread for each of the later phases, which compiles for it.
+
+  An error is left for the phase itself to report.
+  """
+  from cmm_jax import programs
+
+  def compile_quietly(*arguments):
+    with contextlib.suppress(Exception):
+      programs.compile_ahead(*arguments)
+
+  threads = [
+    threading.Thread(target=compile_quietly, args=arguments, daemon=True)
+    for arguments in work
+  ]
+  for thread in threads:
+    thread.start()
+  return threads
 
 
 def parse_flags(argv: list[str]) -> list[str]:

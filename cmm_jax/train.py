@@ -4,8 +4,6 @@ It knows no phase: what is trained, and by which loss, is the `Phase`'s matter.
 """
 
 import functools
-import math
-import zlib
 from collections.abc import Iterable, Sequence
 
 import jax
@@ -14,18 +12,22 @@ import ml_collections
 import numpy as np
 from clu import parameter_overview
 from flax import traverse_util
-from jax.sharding import Mesh
 
-from cmm_jax import distributed, monitor, preemption, runtime, weights
+from cmm_jax import (
+  distributed,
+  monitor,
+  preemption,
+  programs,
+  runtime,
+  weights,
+)
 from cmm_jax.checkpoints import Checkpoints, load_networks
-from cmm_jax.data import augment, pipeline, sources
+from cmm_jax.data import pipeline, sources
 from cmm_jax.data.clips import Clips
-from cmm_jax.models.base import AXIS, Model, Phase
+from cmm_jax.models.base import Model, Phase
 from cmm_jax.train_step import (
   TrainState,
   create_state,
-  make_optimizer,
-  make_train_steps,
 )
 
 
@@ -41,8 +43,8 @@ def run(
     ValueError: the batch does not suit the data or the devices.
   """
   settings, workdir = config.phases[phase.name], config.workdir
-  clips = _clips_of(phase, clips)
-  steps = num_steps(settings, len(clips), config.data.num_frames)
+  clips = programs.clips_of(phase, clips)
+  steps = programs.num_steps(settings, len(clips), config.data.num_frames)
   with Checkpoints(
     workdir, phase.checkpoint_name, config.train.max_to_keep
   ) as checkpoints:
@@ -50,23 +52,11 @@ def run(
       if distributed.is_main_process():
         print(f"Phase {phase.checkpoint_name} is trained ({steps} steps).")
       return
-    sampling = make_sampling(phase, config)
-    pipeline.check_batch(sampling, len(clips))
-    mesh = device_mesh(settings.clips_per_batch)
-    optimizer = make_optimizer(settings, steps)
-    state = _initial_state(phase, model, config, optimizer)
+    program = programs.build(phase, config, clips)
+    state = _initial_state(phase, model, config, program.optimizer)
     start, state = _restore(checkpoints, state)
     frozen = load_networks(workdir, phase.frozen) if phase.frozen else {}
-    many_steps = _many_steps_per_dispatch()
-    source = sources.open_source(
-      clips,
-      sampling,
-      mesh,
-      placement=config.train.placement,
-      start=start,
-      many_steps=many_steps,
-    )
-    state, frozen = sources.replicate((state, frozen), mesh)
+    state, frozen = sources.replicate((state, frozen), program.mesh)
     if start == 0 and distributed.is_main_process():
       for name in phase.trainable:
         params = state.networks[name]["params"]
@@ -74,26 +64,8 @@ def run(
           params, include_stats=False
         )
         print(f"{name}\n{overview}")
-    train_steps = make_train_steps(
-      phase.loss,
-      optimizer,
-      mesh,
-      source,
-      settings.clips_per_batch,
-      many_steps=many_steps,
-    )
-    show = _make_show(phase, sources.first_batch(clips, sampling))
-    _run_steps(
-      phase,
-      config,
-      checkpoints,
-      train_steps,
-      source,
-      steps,
-      state,
-      frozen,
-      show,
-    )
+    batch = sources.first_batch(clips, program.sampling)
+    _run_steps(phase, config, checkpoints, program, steps, state, frozen, batch)
 
 
 def check(
@@ -114,7 +86,7 @@ def check(
   for model, phases in models:
     given = _initial_weights(model, config)
     for phase in phases:
-      chosen = _clips_of(phase, clips)
+      chosen = programs.clips_of(phase, clips)
       if not len(chosen):
         raise ValueError(
           f"Phase {phase.checkpoint_name} trains on the clips with the label "
@@ -123,8 +95,8 @@ def check(
           "with such clips."
         )
       try:
-        pipeline.check_batch(make_sampling(phase, config), len(chosen))
-        device_mesh(config.phases[phase.name].clips_per_batch)
+        pipeline.check_batch(programs.make_sampling(phase, config), len(chosen))
+        programs.device_mesh(config.phases[phase.name].clips_per_batch)
       except ValueError as error:
         raise ValueError(f"config.phases.{phase.name}: {error}") from error
       for name, earlier in phase.trainable.items():
@@ -134,16 +106,8 @@ def check(
           _check_shapes(name, given[name], expected)
 
 
-def _make_show(phase, batch):
-  """Returns a function that makes the phase's pictures of its first batch."""
-  visualize = jax.jit(
-    phase.visualize, compiler_options=runtime.compiler_options()
-  )
-  return lambda networks: visualize(jax.device_get(networks), batch)
-
-
 def _run_steps(
-  phase, config, checkpoints, train_steps, source, total, state, frozen, show
+  phase, config, checkpoints, program, total, state, frozen, shown
 ):
   """Runs the steps, and stops to log, show pictures and save."""
   every = config.train
@@ -159,10 +123,12 @@ def _run_steps(
   ) as logger:
     while step < total:
       count = 1
-      if _many_steps_per_dispatch():
-        count = steps_to_stop(step, total, every, source.max_steps)
-      arrays = source.take(count)
-      state, metrics = train_steps(state, frozen, arrays, jnp.int32(count))
+      if programs.many_steps_per_dispatch():
+        count = steps_to_stop(step, total, every, program.source.max_steps)
+      arrays = program.source.take(step, count)
+      state, metrics = program.train_steps(
+        state, frozen, arrays, jnp.int32(count)
+      )
       step += count
       logger.add(metrics, count)
       last = step == total
@@ -173,7 +139,8 @@ def _run_steps(
         logger.log(step)
       pictures = last or step % every.picture_every_steps == 0
       if writes and pictures and not preempted:
-        logger.show(step, show({**frozen, **state.networks}))
+        networks = jax.device_get({**frozen, **state.networks})
+        logger.show(step, program.visualize(networks, shown))
       if save_now:
         checkpoints.save(step, state.networks, state.opt_state)
       if preempted:
@@ -181,14 +148,6 @@ def _run_steps(
           f"Stopped by SIGTERM after step {step} of phase "
           f"{phase.checkpoint_name}, which is saved; the same command resumes."
         )
-
-
-def _many_steps_per_dispatch() -> bool:
-  """Whether one dispatch takes all steps up to the next stop.
-
-  Not on a CPU, where a step takes far longer than its dispatch.
-  """
-  return jax.default_backend() != "cpu"
 
 
 def steps_to_stop(
@@ -214,77 +173,19 @@ def steps_to_stop(
   return count if limit is None else min(count, limit)
 
 
-def num_steps(
-  settings: ml_collections.ConfigDict, num_clips: int, num_frames: int
-) -> int:
-  """Steps until the loss has seen every frame `settings.epochs` times."""
-  frames_per_step = settings.clips_per_batch * settings.frames_per_clip
-  frames = settings.epochs * num_clips * num_frames
-  return max(1, math.ceil(frames / frames_per_step))
-
-
-def make_sampling(
-  phase: Phase, config: ml_collections.ConfigDict
-) -> pipeline.Sampling:
-  """How the phase's batches are sampled."""
-  settings, data = config.phases[phase.name], config.data
-  return pipeline.Sampling(
-    clips_per_batch=settings.clips_per_batch,
-    frames_per_clip=settings.frames_per_clip,
-    augmentation=augment.Augmentation(
-      mirror=data.mirror,
-      stretch=data.stretch,
-      shift=data.shift,
-      color=data.color,
-      light=data.light,
-      blur=data.blur,
-      compression=data.compression,
-      parts=data.parts,
-    ),
-    seed=config.seed + _stable_hash(phase.checkpoint_name),
-    image_size=data.image_size,
-    with_frames=phase.with_frames,
-  )
-
-
-def device_mesh(clips_per_batch: int) -> Mesh:
-  """All devices along the one axis over which the batch is split.
-
-  Those of a process lie beside each other.
-
-  Raises:
-    ValueError: the batch cannot be split evenly.
-  """
-  devices = jax.devices()
-  if clips_per_batch % len(devices):
-    raise ValueError(
-      f"{clips_per_batch} clips per batch cannot be split over {len(devices)} "
-      "devices; make clips_per_batch a multiple."
-    )
-  devices = sorted(
-    devices, key=lambda device: (device.process_index, device.id)
-  )
-  return Mesh(np.array(devices), (AXIS,))
-
-
-def _clips_of(phase, clips):
-  """The clips that a phase trains on."""
-  return clips if phase.label is None else clips.with_label(phase.label)
-
-
 def _initial_state(phase, model, config, optimizer):
   """Initializes networks at random or from earlier phases."""
   earlier = {n: p for n, p in phase.trainable.items() if p is not None}
   networks = load_networks(config.workdir, earlier) if earlier else {}
   given = _initial_weights(model, config)
   key = jax.random.fold_in(
-    jax.random.key(config.seed), _stable_hash(phase.checkpoint_name)
+    jax.random.key(config.seed), programs.stable_hash(phase.checkpoint_name)
   )
   for name in phase.trainable:
     if name not in networks:
       init = functools.partial(model.init, name)
       init = jax.jit(init, compiler_options=runtime.compiler_options())
-      networks[name] = init(jax.random.fold_in(key, _stable_hash(name)))
+      networks[name] = init(jax.random.fold_in(key, programs.stable_hash(name)))
       if name in given:
         _check_shapes(name, given[name], networks[name])
         networks[name] = given[name]
@@ -328,8 +229,3 @@ def _restore(checkpoints, state):
   if distributed.is_main_process():
     print(f"Phase {checkpoints.phase} goes on after step {step}.")
   return step, TrainState(jnp.int32(step), networks, opt_state)
-
-
-def _stable_hash(name: str) -> int:
-  """A number that is the same in every process."""
-  return zlib.crc32(name.encode()) % 2**31

@@ -34,6 +34,7 @@ ORDER = (
   ("checkpoints", "monitor", "run_config"),
   ("full_size", "smile_kinds", "weights"),
   ("train_step", "smiles"),
+  ("programs",),
   ("train", "inference"),
   ("stablehlo",),
   ("evaluation",),

@@ -8,7 +8,7 @@ import optax
 import pytest
 from jax.sharding import Mesh
 
-from cmm_jax import checkpoints, monitor, train, train_step
+from cmm_jax import checkpoints, monitor, programs, train, train_step
 from cmm_jax.data import augment, pipeline, sources
 from cmm_jax.models import registry
 from cmm_jax.models.base import AXIS
@@ -71,7 +71,7 @@ def test_epochs_count_how_often_a_frame_is_seen(epochs, steps):
     dict(epochs=epochs, clips_per_batch=8, frames_per_clip=4)
   )
 
-  assert train.num_steps(settings, num_clips=16, num_frames=32) == steps
+  assert programs.num_steps(settings, num_clips=16, num_frames=32) == steps
 
 
 def test_the_learning_rate_falls_to_a_tenth():
@@ -88,10 +88,10 @@ def test_the_learning_rate_falls_to_a_tenth():
 
 
 def test_a_batch_that_devices_cannot_share_is_refused():
-  assert train.device_mesh(16).size == 8
+  assert programs.device_mesh(16).size == 8
 
   with pytest.raises(ValueError, match=r"12 clips per batch.* 8 devices"):
-    train.device_mesh(12)
+    programs.device_mesh(12)
 
 
 def numbered_clips():
@@ -140,7 +140,7 @@ def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(
     state = train_step.create_state(toy_networks(), optax.sgd(0.01))
     losses = []
     for count in dispatches:
-      arrays = source.take(count)
+      arrays = source.take(int(state.step), count)
       state, metrics = steps(state, frozen, arrays, jnp.int32(count))
       losses.append((float(metrics["loss"]), count))
       assert metrics["finite_steps"] == count
@@ -169,7 +169,7 @@ def test_a_dispatch_counts_the_steps_before_the_first_loss_that_is_not_finite():
     {"one": {"params": jnp.float32(10)}}, optax.sgd(2.0)
   )
 
-  _, metrics = steps(state, {}, source.take(7), jnp.int32(7))
+  _, metrics = steps(state, {}, source.take(0, 7), jnp.int32(7))
 
   assert metrics["finite_steps"] == 3  # 10, 8 and 6
   assert np.isnan(metrics["loss"])
@@ -253,7 +253,7 @@ def test_a_run_whose_loss_is_not_finite_keeps_no_such_state(
 
     return steps
 
-  monkeypatch.setattr(train, "make_train_steps", make_bad_steps)
+  monkeypatch.setattr(programs, "make_train_steps", make_bad_steps)
   with pytest.raises(FloatingPointError, match=r"at step 2 .*learning_rate"):
     train.run(phase, model, config, clips)
 

@@ -33,7 +33,6 @@ def open_source(
   mesh: Mesh,
   *,
   placement: str,
-  start: int = 0,
   many_steps: bool = True,
 ) -> "DeviceSource | StreamSource":
   """Opens a split for training.
@@ -44,7 +43,6 @@ def open_source(
     mesh: the devices, of one axis, those of a process beside each other.
     placement: "device", "stream", or "auto": on the device if it takes at most
       a quarter of a device's memory.
-    start: the first step.
     many_steps: whether a dispatch takes several steps.
 
   Raises:
@@ -61,12 +59,12 @@ def open_source(
   if placement == "device":
     return DeviceSource(clips, sampling, mesh)
   max_steps = _STREAMED_STEPS if many_steps else 1
-  return StreamSource(clips, sampling, mesh, start=start, max_steps=max_steps)
+  return StreamSource(clips, sampling, mesh, max_steps=max_steps)
 
 
 def split_size(clips: Examples, sampling: pipeline.Sampling) -> int:
   """The bytes that a split's arrays take."""
-  arrays = pipeline.to_arrays([clips[0]], with_frames=sampling.with_frames)
+  arrays = _arrays([clips[0]], sampling)
   return len(clips) * sum(array.nbytes for array in arrays.values())
 
 
@@ -80,7 +78,7 @@ def first_batch(clips: Examples, sampling: pipeline.Sampling) -> pipeline.Batch:
   choice = _on_host(choose)
   found = _read(clips, choice, sampling)
   augment = functools.partial(pipeline.augment, sampling=sampling)
-  return _on_host(augment, found, choice)
+  return jax.device_get(_on_host(augment, found, choice))
 
 
 class DeviceSource:
@@ -95,14 +93,28 @@ class DeviceSource:
   max_steps = None
 
   def __init__(self, clips: Examples, sampling: pipeline.Sampling, mesh: Mesh):
-    self._sampling = sampling
-    split = pipeline.to_arrays(clips, with_frames=sampling.with_frames)
-    self._split = replicate(split, mesh)
+    self._clips, self._sampling, self._mesh = clips, sampling, mesh
+    self._sharding = NamedSharding(mesh, self.spec)
 
-  def take(self, count: int) -> Arrays:
-    """The arrays that the next `count` steps make their batches of."""
-    del count
+  def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+    """What `take` returns, without its values."""
+    return {
+      name: jax.ShapeDtypeStruct(
+        (len(self._clips), *array.shape[1:]),
+        array.dtype,
+        sharding=self._sharding,
+      )
+      for name, array in _arrays([self._clips[0]], self._sampling).items()
+    }
+
+  def take(self, step: int, count: int) -> Arrays:
+    """The arrays that `count` steps after the first `step` make batches of."""
+    del step, count
     return self._split
+
+  @functools.cached_property
+  def _split(self):
+    return replicate(_arrays(self._clips, self._sampling), self._mesh)
 
   def make_batch(
     self,
@@ -142,12 +154,11 @@ class StreamSource:
     sampling: pipeline.Sampling,
     mesh: Mesh,
     *,
-    start: int = 0,
     max_steps: int = _STREAMED_STEPS,
   ):
     self.spec = PartitionSpec(None, *mesh.axis_names)
     self.max_steps = max_steps
-    self._sampling = sampling
+    self._clips, self._sampling = clips, sampling
     self._choose = functools.partial(
       pipeline.choose, len(clips), len(clips[0]["landmarks"]), sampling=sampling
     )
@@ -155,29 +166,35 @@ class StreamSource:
     owners = [device.process_index for device in mesh.devices.flat]
     process = jax.process_index()
     per_device = sampling.clips_per_batch // len(owners)
-    choose = jax.jit(
-      functools.partial(
-        self._choose,
-        first=owners.index(process) * per_device,
-        count=owners.count(process) * per_device,
+    self._part = {
+      "first": owners.index(process) * per_device,
+      "count": owners.count(process) * per_device,
+    }
+    self._batches, self._next_step = None, None
+
+  def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+    """What `take` returns, without its values."""
+    count = self._sampling.clips_per_batch
+    choice = jax.eval_shape(lambda: self._choose(jnp.int32(0)))
+    split = _arrays([self._clips[0]], self._sampling)
+    found = jax.eval_shape(pipeline.read, split, choice)
+    return {
+      name: jax.ShapeDtypeStruct(
+        (self.max_steps, count, *array.shape[1:]),
+        array.dtype,
+        sharding=self._sharding,
       )
-    )
+      for name, array in found.items()
+    }
 
-    def read(step):
-      return _read(clips, _on_host(choose, jnp.int32(step)), sampling)
-
-    steps = grain.MapDataset.range(start, np.iinfo(np.int32).max)
-    self._batches = iter(
-      steps.map(read).to_iter_dataset(
-        grain.ReadOptions(num_threads=8, prefetch_buffer_size=32)
-      )
-    )
-
-  def take(self, count: int) -> Arrays:
-    """The frames of the next `count` steps, at most `max_steps`.
+  def take(self, step: int, count: int) -> Arrays:
+    """The frames of `count` steps, at most `max_steps`, after the first `step`.
 
     The arrays have room for `max_steps`, so that one program takes any count.
     """
+    if step != self._next_step:
+      self._batches = self._read_from(step)
+    self._next_step = step + count
     batches = list(itertools.islice(self._batches, count))
     room = (0, self.max_steps - count)
 
@@ -187,6 +204,18 @@ class StreamSource:
       return jax.make_array_from_process_local_data(self._sharding, stacked)
 
     return jax.tree.map(place, *batches)
+
+  def _read_from(self, start):
+    """Reads the process's part of each step, in Grain's threads."""
+    choose = jax.jit(functools.partial(self._choose, **self._part))
+
+    def read(step):
+      choice = _on_host(choose, jnp.int32(step))
+      return _read(self._clips, choice, self._sampling)
+
+    steps = grain.MapDataset.range(start, np.iinfo(np.int32).max).map(read)
+    options = grain.ReadOptions(num_threads=8, prefetch_buffer_size=32)
+    return iter(steps.to_iter_dataset(options))
 
   def make_batch(
     self,
@@ -218,12 +247,14 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
   return jax.tree.map(place, tree)
 
 
+def _arrays(clips, sampling):
+  return pipeline.to_arrays(clips, with_frames=sampling.with_frames)
+
+
 def _read(clips, choice, sampling):
   """Reads chosen frames from clips on the host."""
   choice = jax.device_get(choice)
-  split = pipeline.to_arrays(
-    [clips[row] for row in choice.rows], with_frames=sampling.with_frames
-  )
+  split = _arrays([clips[row] for row in choice.rows], sampling)
   return pipeline.read(split, choice.replace(rows=np.arange(len(choice.rows))))
 
 

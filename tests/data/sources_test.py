@@ -45,7 +45,7 @@ def batches(source, num_devices, start, dispatches):
 
   step, found = start, []
   for count in dispatches:
-    arrays = source.take(count)
+    arrays = source.take(step, count)
     for index in range(count):
       found.append(jax.device_get(make(arrays, jnp.int32(step), index)))
       step += 1
@@ -57,7 +57,7 @@ def test_a_streamed_split_gives_the_batches_of_one_on_the_device(
   clips, num_devices
 ):
   opened = functools.partial(
-    sources.open_source, clips, SAMPLING, mesh(num_devices), start=2
+    sources.open_source, clips, SAMPLING, mesh(num_devices)
   )
 
   on_device = batches(
