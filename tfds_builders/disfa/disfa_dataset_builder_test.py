@@ -1,10 +1,14 @@
 """DISFA's builder on a fake copy of the dataset."""
 
+import contextlib
+import io
 import pathlib
 
+import portable_beam
 import pytest
 import shared_fake_data
 import tensorflow_datasets as tfds
+from apache_beam.options import pipeline_options
 from etils import epath
 
 from tfds_builders.disfa import disfa_dataset_builder as disfa
@@ -47,22 +51,41 @@ def build(builder_class, folder, **options):
   return pathlib.Path(builder.data_dir)
 
 
-def test_beam_writes_the_same_bytes_as_local_processes(tmp_path, capsys):
-  from apache_beam.options import pipeline_options
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+  """The folder of the dataset, built by local processes, and their report."""
+  with contextlib.redirect_stdout(io.StringIO()) as report:
+    folder = build(SharingDisfa, tmp_path_factory.mktemp("local"))
+  return folder, report.getvalue()
 
-  options = pipeline_options.PipelineOptions(["--runner=DirectRunner"])
-  local = build(SharingDisfa, tmp_path / "local")
-  local_report = capsys.readouterr().out
-  by_beam = build(disfa.Builder, tmp_path / "beam", beam_options=options)
-  beam_report = capsys.readouterr().out
 
+def assert_same_bytes(local, other):
   records = sorted(file.name for file in local.glob("*array_record*"))
   assert len(records) == 2
   for name in records:
-    other = name.replace("sharing_disfa", "disfa")
-    assert (local / name).read_bytes() == (by_beam / other).read_bytes()
+    by_beam = other / name.replace("sharing_disfa", other.parents[1].name)
+    assert by_beam.read_bytes() == (local / name).read_bytes()
+
+
+def test_beam_writes_the_same_bytes_as_local_processes(local, tmp_path, capsys):
+  options = pipeline_options.PipelineOptions(["--runner=DirectRunner"])
+
+  by_beam = build(disfa.Builder, tmp_path, beam_options=options)
+
+  folder, report = local
+  assert_same_bytes(folder, by_beam)
   reason = "no smile: disfa_SN032: AU12 rises by 1.0 at most"
-  assert reason in local_report and reason in beam_report
+  assert reason in report and reason in capsys.readouterr().out
+
+
+def test_the_worker_of_a_portable_beam_job_writes_the_same_bytes(
+  local, tmp_path
+):
+  with portable_beam.start(tmp_path) as arguments:
+    options = pipeline_options.PipelineOptions(arguments)
+    by_beam = build(SharingDisfa, tmp_path / "data", beam_options=options)
+
+  assert_same_bytes(local[0], by_beam)
 
 
 def find_videos(folder, **settings):
