@@ -75,6 +75,13 @@ setup() {
       [ $level != "$1" ] || break
     done
   fi
+  if [ "$1" = all ] && ! "$python" -c "import sys
+sys.exit(sys.version_info >= (3, 14))"; then
+    echo "TensorFlow, which \`tfds build\` and the tests need, has no release" \
+      "for Python 3.14 yet: take another Python in another place, for" \
+      "example PYTHON=python3.13 VENV=.venvs/3.13" >&2
+    return 1
+  fi
   rm -f "$venv"/ready*
   files=($(pins "$1"))
   # The build tools first: with them here, packages that come without a wheel
