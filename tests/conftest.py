@@ -128,9 +128,8 @@ def run_command():
   this process and returns its exit status, None for success."""
   from absl import flags
 
-  commands = [
-    f"cmm_jax.{name}" for name in ("evaluate", "export", "generate", "report")
-  ]
+  names = "avatar.__main__", "evaluate", "export", "generate", "report"
+  commands = [f"cmm_jax.{name}" for name in names]
 
   def forget():
     for command in commands:

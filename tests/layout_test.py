@@ -36,7 +36,7 @@ ORDER = (
   ("train_step", "smiles"),
   ("programs",),
   ("train", "inference"),
-  ("stablehlo",),
+  ("stablehlo", "avatar"),
   ("evaluation",),
   ("user_study",),
   ("studio",),
