@@ -16,8 +16,8 @@ _COPYRIGHT = (
 _DISTANCE = 0.34  # between heads side by side, in meters
 _LINEAR, _LINEAR_MIPMAP = 9729, 9987
 _REPEAT, _CLAMP = 10497, 33071
-_ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "teeth": 0.22, "gums": 0.35,
-              "tongue": 0.4, "hair": 0.65, "lashes": 0.9}  # fmt: skip
+_ROUGHNESS = {"skin": 0.55, "eyes": 0.15, "teeth": 0.22, "gums": 0.35,
+              "tongue": 0.4, "hair": 0.75, "lashes": 0.9}  # fmt: skip
 
 
 def animated_head(curves: Curves) -> bytes:
@@ -127,7 +127,7 @@ def _add_materials(document):
     "skin": document.texture(textures.skin(person), jpeg, clamp),
     "eyes": document.texture(textures.eye(person), jpeg, clamp),
     "teeth": document.texture(textures.teeth(person), png, clamp),
-    "hair": document.texture(textures.hair(person), png, repeat),
+    "hair": document.texture(textures.hair(person), jpeg, repeat),
   }
   color_of = {
     "gums": person.colors[head.GUMS],
@@ -137,7 +137,7 @@ def _add_materials(document):
   details = {
     "teeth": {"alphaMode": "MASK", "alphaCutoff": 0.5, "doubleSided": True},
     "gums": {"doubleSided": True},
-    "hair": {"alphaMode": "MASK", "alphaCutoff": textures.HAIR_CUTOFF},
+    "hair": {"alphaMode": "BLEND"},
     "lashes": {"alphaMode": "BLEND", "doubleSided": True},
   }
   materials = {}

@@ -16,19 +16,11 @@ from cmm_jax.virtual_face.appearance import Person
 _EYE_SIZE = 512
 # Sines of the angles to the gaze at which pupil and iris end, as in shading.py.
 _PUPIL, _IRIS = 0.16, 0.44
-_SKIN_SIZE = 1024
-
-# Hair is cut where its cover is below 0.15 + 0.7 strand (rasterizer.py). With
-# the texture's alpha 0.15 / (0.15 + 0.7 strand) and the cover as the vertices'
-# alpha, the products are below this cutoff there.
-HAIR_CUTOFF = 0.15
 
 
 def skin(person: Person) -> bytes:
   """The skin, a JPEG."""
-  image = Image.fromarray(_to_srgb(person.skin[..., :3]))
-  size = (_SKIN_SIZE, _SKIN_SIZE)
-  return _encode(image.resize(size, Image.Resampling.LANCZOS), "JPEG")
+  return _encode(Image.fromarray(_to_srgb(person.skin[..., :3])), "JPEG")
 
 
 def teeth(person: Person) -> bytes:
@@ -40,12 +32,10 @@ def teeth(person: Person) -> bytes:
 
 
 def hair(person: Person) -> bytes:
-  """The strands, brightness and cover, a PNG."""
+  """The strands, a JPEG."""
   strands = person.strands[..., None]
   color = person.colors[head.HAIR] * (0.45 + 1.1 * strands)
-  alpha = np.round(255 * HAIR_CUTOFF / (HAIR_CUTOFF + 0.7 * strands))
-  rgba = np.concatenate([_to_srgb(color), alpha.astype(np.uint8)], axis=-1)
-  return _encode(Image.fromarray(rgba), "PNG")
+  return _encode(Image.fromarray(_to_srgb(color)), "JPEG")
 
 
 def eye(person: Person) -> bytes:
@@ -56,7 +46,7 @@ def eye(person: Person) -> bytes:
   rng = np.random.default_rng(0)
   fibers = _fibers(angle, off, rng)
   inside = (off - _PUPIL) / (_IRIS - _PUPIL)
-  iris = 0.65 + 0.55 * np.clip(inside, 0, 1) + 0.35 * fibers
+  iris = 1.1 + 1.0 * np.clip(inside, 0, 1) + 0.5 * fibers
   iris *= 1 - 0.65 * _step(off - 0.93 * _IRIS, 0.05)  # the limbal ring
   color = person.colors[head.IRIS] * iris[..., None]
   color *= _step(off - _PUPIL, 0.02)[..., None]

@@ -66,12 +66,22 @@ class Person:
   roughness: float
 
 
-def make_person(shape: head.Shape, rng: np.random.Generator) -> Person:
-  """Gives a shape a sampled appearance."""
+def make_person(
+  shape: head.Shape,
+  rng: np.random.Generator,
+  skin_size: int = skin.TEXTURE_SIZE,
+) -> Person:
+  """Gives a shape a sampled appearance.
+
+  Args:
+    shape: of the head.
+    rng: samples the appearance.
+    skin_size: height and width of the skin's texture.
+  """
   mesh = head.load()
   hair_color = _sample_hair_color(shape, rng)
   tone = _sample_skin_tone(shape, rng)
-  texture = skin.make_texture(shape, tone, hair_color, rng)
+  texture = skin.make_texture(shape, tone, hair_color, rng, skin_size)
   vertices = head.shape_vertices(shape)
   _relax_mouth(vertices)
   attributes = np.zeros_like(vertices)

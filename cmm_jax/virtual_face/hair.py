@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from cmm_jax.virtual_face import head
 from cmm_jax.virtual_face.parts import Parts
@@ -66,7 +66,7 @@ def _add_shell(parts, style, rng):
   """Adds a copy of the scalp, lifted by the thickness of the hair."""
   thickness = _THICKNESS[style] * rng.uniform(0.8, 1.25)
   drops = {"fringe": rng.uniform(0.22, 0.36), "full": rng.uniform(0, 0.1)}
-  triangles, vertices, rest = _scalp()
+  triangles, vertices, rest = scalp()
   x, y, z = rest.T
   drop = drops.get(style, 0.0) + rng.normal(0, 0.025)
   # With a parting, one side of the fringe comes further down.
@@ -114,8 +114,15 @@ def _sample_style(shape, rng):
 
 
 @functools.cache
-def _scalp():
-  """The triangles where hair can grow, their vertices, and those at rest."""
+def scalp() -> tuple[
+  Int[np.ndarray, "f 3"], Int[np.ndarray, " n"], Float[np.ndarray, "n 3"]
+]:
+  """Where hair can grow: a shell of hair has its vertices in this order.
+
+  Returns:
+    The triangles, the vertices of the mesh that they index, and the positions
+    of these at rest.
+  """
   mesh = head.load()
   x, y, z = mesh.vertices.T
   hairy = coverage(x, y, z, 0.5, softness=0.4) > 0

@@ -59,11 +59,11 @@ def _sample(mask, uv):
 
 
 @functools.cache
-def _position_map():
+def _position_map(size):
   """The position of each texel on the head at rest: float32 [3, s, s]."""
   mesh = head.load()
   flat = np.zeros((len(mesh.uv), 3), np.float32)
-  flat[:, :2] = _window_uv() * TEXTURE_SIZE - 0.5
+  flat[:, :2] = _window_uv() * size - 0.5
   skin = mesh.materials == head.SKIN
   triangle_ids, barycentric = rasterizer.z_buffer(
     flat,
@@ -72,7 +72,7 @@ def _position_map():
     flat,
     np.zeros((1, 1), np.float32),
     np.zeros((2, 2, 1), np.float32),
-    TEXTURE_SIZE,
+    size,
   )
   corners = mesh.vertices[mesh.triangles[skin][triangle_ids]]  # [s, s, 3, 3]
   u, v = barycentric[..., 0, None], barycentric[..., 1, None]
@@ -83,19 +83,18 @@ def _position_map():
 
 
 @functools.cache
-def _mask(name):
+def _mask(name, size):
   """A mask of the mesh, resized to the texture."""
   image = Image.fromarray(head.load().masks[name])
-  size = (TEXTURE_SIZE, TEXTURE_SIZE)
-  return np.asarray(image.resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+  resized = image.resize((size, size), Image.Resampling.BICUBIC)
+  return np.asarray(resized).clip(0, 1)
 
 
-def _noise(rng, cells):
+def _noise(rng, cells, size):
   """Smooth noise of standard deviation about 1, `cells` by `cells`."""
   coarse = rng.normal(size=(cells, cells)).astype(np.float32)
-  size = (TEXTURE_SIZE, TEXTURE_SIZE)
   return np.asarray(
-    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+    Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
   )
 
 
@@ -116,6 +115,7 @@ def make_texture(
   tone: Float[np.ndarray, "3"],
   hair_color: Float[np.ndarray, "3"],
   rng: np.random.Generator,
+  size: int = TEXTURE_SIZE,
 ) -> Float[np.ndarray, "s s 5"]:
   """Paints linear red, green and blue, then crow's-feet and nasolabial folds.
 
@@ -123,11 +123,12 @@ def make_texture(
     shape: of the head.
     tone, hair_color: sRGB, 0 to 1.
     rng: samples what else differs from skin to skin.
+    size: height and width of the texture.
   """
-  x, y, z = _position_map()
+  x, y, z = _position_map(size)
   across = np.abs(x)
   old = shape.old
-  color = np.ones((3, TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
+  color = np.ones((3, size, size), np.float32)
   color *= tone[:, None, None]
 
   def tint(mask, factors):
@@ -139,8 +140,8 @@ def make_texture(
       color[channel] += mask * (np.float32(pigment[channel]) - color[channel])
 
   # Skin: blotches, pores, red cheeks and nose, bags under the eyes, freckles.
-  blotches = 0.020 * _noise(rng, 10) + 0.014 * _noise(rng, 40)
-  pores = 0.014 * _noise(rng, 190)
+  blotches = 0.020 * _noise(rng, 10, size) + 0.014 * _noise(rng, 40, size)
+  pores = 0.014 * _noise(rng, 190, size)
   color *= 1 + blotches + pores * (1 + old)
   fair = float(np.clip(tone.mean() * 1.6 - 0.35, 0.15, 1))
   cheeks = _blob(across, y, (0.42, 6.98), (0.20, 0.20))
@@ -150,19 +151,21 @@ def make_texture(
   bags = _blob(across, y, (0.30, 7.13), (0.15, 0.06))
   tint(bags * rng.uniform(0.2, 0.9) * (0.5 + 0.5 * old), (0.86, 0.80, 0.84))
   if rng.uniform() < 0.25 * fair:
-    spots = np.clip(_noise(rng, 120) - 1.1, 0, 1) * (cheeks + nose).clip(0, 1)
+    spots = np.clip(_noise(rng, 120, size) - 1.1, 0, 1) * (cheeks + nose).clip(
+      0, 1
+    )
     tint(0.6 * spots, (0.78, 0.68, 0.60))
   for _ in range(int(rng.poisson(0.8))):  # moles
     center = (rng.uniform(-0.5, 0.5), rng.uniform(6.3, 7.2))
     tint(_blob(x, y, center, (0.016, 0.016)) * (z > 0.8), (0.5, 0.42, 0.4))
 
   # Eyelids and their rims, some with makeup.
-  lids = _mask("eyelids")
+  lids = _mask("eyelids", size)
   makeup = shape.male < 0.4 and rng.uniform() < 0.4
   tint(lids * (0.75 if makeup else 0.35), (0.80, 0.72, 0.76))
 
   # Lips.
-  lips = _step(_mask("lips") - 0.45, 0.5)
+  lips = _step(_mask("lips", size) - 0.45, 0.5)
   if makeup:
     lip_color = np.array([0.66, 0.20, 0.24]) * rng.uniform(0.8, 1.15)
   else:
@@ -170,12 +173,12 @@ def make_texture(
   cover(lips * rng.uniform(0.65, 0.9), lip_color)
 
   # Lines on an old forehead.
-  rows = np.sin((y + 0.012 * _noise(rng, 12)) * 60) ** 8
+  rows = np.sin((y + 0.012 * _noise(rng, 12, size)) * 60) ** 8
   brow_lines = rows * _step(y - 7.66, 0.08) * _step(0.5 - across, 0.2)
   tint(0.5 * max(0.0, old - 0.25) * brow_lines * (z > 0.9), (0.8, 0.72, 0.7))
 
   _paint_hair(x, y, z, shape, hair_color, lips, cover, rng)
-  crow, fold = _wrinkle_maps()
+  crow, fold = _wrinkle_maps(size)
   linear = color_space.srgb_to_linear(color)
   texture = np.stack([*linear, crow, fold], axis=-1)
   return np.ascontiguousarray(texture.astype(np.float32))
@@ -184,7 +187,7 @@ def make_texture(
 def _paint_hair(x, y, z, shape, hair_color, lips, cover, rng):
   """Brows, beard or stubble, and the scalp under the hair."""
   across = np.abs(x)
-  grain = _noise(rng, 150)
+  grain = _noise(rng, 150, len(x))
   male = shape.male > rng.uniform(0.35, 0.65)
   # The brow's center line is a parabola.
   arch = rng.uniform(0.45, 1.1)
@@ -215,9 +218,9 @@ def _paint_hair(x, y, z, shape, hair_color, lips, cover, rng):
 
 
 @functools.cache
-def _wrinkle_maps():
+def _wrinkle_maps(size):
   """Where crow's-feet and nasolabial folds appear, 0 to 1."""
-  x, y, z = _position_map()
+  x, y, z = _position_map(size)
   across = np.abs(x)
   # Crow's-feet: three rays from the outer eye corner.
   out, up = across - 0.45, y - 7.27
