@@ -13,7 +13,7 @@ from cmm_jax.virtual_face import head
 _COPYRIGHT = (
   "Head: MakeHuman community, blendshapes: Mika Suominen; CC0 1.0. " + NOTICE
 )
-_DISTANCE = 0.34  # between heads side by side, in meters
+_DISTANCE = 0.27  # between heads side by side, in meters
 _LINEAR, _LINEAR_MIPMAP = 9729, 9987
 _REPEAT, _CLAMP = 10497, 33071
 _ROUGHNESS = {"skin": 0.55, "eyes": 0.15, "teeth": 0.22, "gums": 0.35,
@@ -23,7 +23,9 @@ _ROUGHNESS = {"skin": 0.55, "eyes": 0.15, "teeth": 0.22, "gums": 0.35,
 def animated_head(curves: Curves) -> bytes:
   """One head with an animation per sequence, by the sequence's name."""
   document, mesh = _document()
-  node = document.add("nodes", {"name": "head", "mesh": mesh})
+  node = document.add(
+    "nodes", {"name": "head", "mesh": document.add("meshes", mesh)}
+  )
   document.root["scenes"] = [{"name": "avatar", "nodes": [node]}]
   time = document.values(curves.times, bounds=True)
   for name in curves.sequence_names:
@@ -36,17 +38,14 @@ def heads_side_by_side(curves: Curves) -> bytes:
   """A head per sequence, from left to right, and one animation of them all."""
   document, mesh = _document()
   middle = (len(curves.sequence_names) - 1) / 2
-  nodes = [
-    document.add(
-      "nodes",
-      {
-        "name": f"head_{name}",
-        "mesh": mesh,
-        "translation": [(number - middle) * _DISTANCE, 0.0, 0.0],
-      },
-    )
-    for number, name in enumerate(curves.sequence_names)
-  ]
+  nodes = []
+  for number, name in enumerate(curves.sequence_names):
+    # A mesh each, of the same data: three.js finds what moves by its name.
+    named = {"name": f"head_{name}"}
+    index = document.add("meshes", mesh | named)
+    place = [(number - middle) * _DISTANCE, 0.0, 0.0]
+    node = named | {"mesh": index, "translation": place}
+    nodes.append(document.add("nodes", node))
   document.root["scenes"] = [{"name": "avatars", "nodes": nodes}]
   time = document.values(curves.times, bounds=True)
   moving = list(zip(nodes, curves.weights, strict=True))
@@ -68,7 +67,7 @@ def _animation(name, moving, document, time):
 
 
 def _document():
-  """A document with the head's mesh, and the mesh's index."""
+  """A document with the head's data, and the entry of its mesh."""
   document = gltf.Document(_COPYRIGHT)
   document.root["scene"] = 0
   materials = _add_materials(document)
@@ -83,7 +82,7 @@ def _document():
     # The convention of Blender and three.js for the names of morph targets.
     "extras": {"targetNames": list(arkit.NAMES)},
   }
-  return document, document.add("meshes", mesh)
+  return document, mesh
 
 
 def _primitive(document, part, material):

@@ -61,7 +61,7 @@ def person() -> appearance.Person:
   triangles, roots, rest = hair.scalp()
   cover = _hair_cover(attributes[shell, 0], rest, triangles)
   attributes[shell] = np.column_stack([cover, _strand_coordinates(rest)])
-  lift = (0.15 + 0.85 * cover)[:, None]
+  lift = (0.1 + 0.9 * cover**3)[:, None]
   vertices[shell] = lift * vertices[shell] + (1 - lift) * vertices[roots]
   return dataclasses.replace(made, vertices=vertices, attributes=attributes)
 

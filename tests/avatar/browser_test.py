@@ -89,27 +89,39 @@ def test_the_head_smiles_in_a_browser(tmp_path):
   pytest.importorskip("selenium", reason="needs selenium (the extra `test`)")
   from selenium.webdriver.support.ui import WebDriverWait
 
-  weights = np.zeros((1, 3, len(arkit.NAMES)), np.float32)
+  weights = np.zeros((2, 3, len(arkit.NAMES)), np.float32)
   for name in ("mouthSmileLeft", "mouthSmileRight"):
     weights[0, :, arkit.NAMES.index(name)] = (0, 0.5, 1)
   weights[0, :, arkit.NAMES.index("jawOpen")] = (0, 0.1, 0.2)
-  curves = Curves(weights, ("mode_1",), 10, "posed")
+  curves = Curves(weights, ("mode_1", "still"), 10, "posed")
+  files = {
+    "one.glb": glb.animated_head(curves),
+    "two.glb": glb.heads_side_by_side(curves),
+  }
 
-  with (
-    serving({"smiles.glb": glb.animated_head(curves)}) as address,
-    browser(tmp_path) as chrome,
-  ):
-    chrome.get(f"{address}/viewer.html?file=smiles.glb&width=160&height=160")
-    WebDriverWait(chrome, 60, poll_frequency=0.1).until(
-      lambda c: c.execute_script("return window.ready")
-    )
-    assert chrome.execute_script("return animations") == ["mode_1"]
+  with serving(files) as address, browser(tmp_path) as chrome:
+
+    def opened(file):
+      chrome.get(f"{address}/viewer.html?file={file}&width=160&height=160")
+      WebDriverWait(chrome, 60, poll_frequency=0.1).until(
+        lambda c: c.execute_script("return window.ready")
+      )
+      return chrome.execute_script("return animations")
+
+    def show(name, seconds):
+      """The distinct weights of mouthSmileLeft in all meshes."""
+      chrome.execute_script("show(...arguments)", name, seconds)
+      shown = chrome.execute_script("return weights('mouthSmileLeft')")
+      return sorted({round(weight, 2) for weight in shown})
+
+    assert opened("one.glb") == ["mode_1", "still"]
     pictures = []
     for seconds, weight in ((0, 0), (0.1, 0.5), (0.19, 0.95)):
-      chrome.execute_script("show('mode_1', arguments[0])", seconds)
-      shown = chrome.execute_script("return weight('mouthSmileLeft')")
-      assert shown == pytest.approx(weight, abs=1e-3)
+      assert show("mode_1", seconds) == [weight]
       pictures.append(picture(chrome))
+    assert show("still", 0.1) == [0]
+    assert opened("two.glb") == ["smiles"]
+    assert show("smiles", 0.1) == [0, 0.5]
     assert not chrome.get_log("browser")
 
   rest, _, smile = pictures
