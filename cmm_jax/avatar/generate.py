@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from cmm_jax import landmarks
-from cmm_jax.avatar import fit, parts
+from cmm_jax.avatar import arkit, fit, parts
 from cmm_jax.avatar.curves import Curves
 from cmm_jax.inference import Generator
 from cmm_jax.preprocess import align
-from cmm_jax.virtual_face import expression, scene
+from cmm_jax.virtual_face import scene
 
 _OVERSAMPLING = 2.0
 
@@ -40,12 +40,33 @@ def generate(
     OSError: the photo cannot be read.
   """
   generator.check_label(label)
-  size = generator.image_size
   if photo is None:
-    frame, points = neutral_face(size)
+    frame, points = neutral_face(generator.image_size)
   else:
     aligned = generator.align(photo, face=face)
     frame, points = aligned.frame, aligned.points
+  return of_face(generator, label, frame, points, strength=strength)
+
+
+def of_face(
+  generator: Generator,
+  label: str,
+  frame: UInt8[np.ndarray, "h w 3"],
+  points: Float[np.ndarray, "68 2"],
+  *,
+  strength: float = 1.0,
+) -> Curves:
+  """Generates the K+1 smiles of an aligned face as blendshape curves.
+
+  Args:
+    generator, label, strength: as for `generate`.
+    frame: the aligned face, `generator.image_size` wide.
+    points: its landmarks in pixels of the frame.
+
+  Raises:
+    ValueError: an argument is invalid, or the model generates no landmark
+      images.
+  """
   smiles = generator.generate(
     frame[None], points[None], label, strength=strength
   )
@@ -54,11 +75,9 @@ def generate(
       "The model generates no landmark images; curves need model=cmm_net."
     )
   images = smiles.landmark_images[0] / np.float32(255)
-  image_size = images.shape[-1]
-  in_images = np.asarray(landmarks.rescale(points, size, image_size))
-  return Curves(
-    fit.fit_images(images, in_images), smiles.sequence_names, label=label
-  )
+  in_images = landmarks.rescale(points, len(frame), images.shape[-1])
+  weights = fit.fit_images(images, np.asarray(in_images))
+  return Curves(weights, smiles.sequence_names, label=label)
 
 
 def neutral_face(
@@ -72,10 +91,25 @@ def neutral_face(
   Returns:
     The frame, and its landmarks in pixels of the frame.
   """
-  light = np.array([[-0.4, 0.5, 0.77, 0.6, 0.6, 0.6]], np.float32)
+  image, points = render(np.zeros(len(arkit.NAMES)), _OVERSAMPLING * size)
+  return align.align(image, points, size)
+
+
+def render(
+  weights: Float[np.ndarray, "52"], face_side: float, margin: float = 1.12
+) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]:
+  """Renders the avatar from the front.
+
+  Args:
+    weights: of `arkit.NAMES`; only those of smiles are shown.
+    face_side, margin: as for `scene.render_image`.
+
+  Returns:
+    The square image, and the landmarks in its pixels.
+  """
   surroundings = scene.Scene(
     pose=np.zeros((1, 3), np.float32),
-    lights=light,
+    lights=np.array([[-0.4, 0.5, 0.77, 0.6, 0.6, 0.6]], np.float32),
     sky=np.full(3, 0.42, np.float32),
     ground=np.full(3, 0.25, np.float32),
     exposure=1.0,
@@ -83,12 +117,12 @@ def neutral_face(
     noise_seed=0,
     backdrop=np.full((16, 16, 3), 0.5, np.float32),
   )
-  image, points = scene.render_image(
+  return scene.render_image(
     parts.person(),
-    np.zeros(len(expression.BLENDSHAPES), np.float32),
+    np.asarray(weights, np.float32)[arkit.SMILE_COLUMNS],
     np.zeros(2, np.float32),
     surroundings,
     0,
-    _OVERSAMPLING * size,
+    face_side,
+    margin,
   )
-  return align.align(image, points, size)

@@ -53,7 +53,8 @@ class Clip:
     name: what kind of smile it is.
     kind: how it was measured, or None if no face was found.
     siblings: the number of smiles that the face gets under this label.
-    files: format -> file; "preview", and later "MP4", "GIF" and "WebP".
+    files: format -> file; "preview", and later "MP4", "GIF" and "WebP", or the
+      curves of an avatar as "CSV".
   """
 
   label: str
@@ -70,7 +71,8 @@ class Videos:
 
   Attributes:
     clips: the smiles, by label and sequence.
-    bundle: "ZIP" and "Sheet" -> file, once all is done.
+    bundle: "ZIP" and "Sheet", or an avatar's "GLB", "Row" and "JSON" -> file,
+      once all is done.
   """
 
   clips: tuple[Clip, ...] = ()

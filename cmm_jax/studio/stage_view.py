@@ -33,6 +33,9 @@ def stage(videos: Videos, address: Address, title: str = "") -> str:
     for form, text in (
       ("ZIP", "All files as ZIP"),
       ("Sheet", "One sheet as PNG"),
+      ("GLB", "The head as glTF"),
+      ("Row", "All heads as glTF"),
+      ("JSON", "All curves as JSON"),
     )
     if form in videos.bundle
   )
@@ -89,7 +92,7 @@ def _figure(clip: Clip, address):
   state = "full size" if "MP4" in clip.files else "preview"
   formats = "".join(
     _download(address(clip.files[form]), form, form, clip.name)
-    for form in ("MP4", "GIF", "WebP")
+    for form in ("MP4", "GIF", "WebP", "CSV")
     if form in clip.files
   )
   name = html.escape(clip.name)

@@ -6,6 +6,6 @@ to the folder that `Studio.start` gives a job, and are shown by the addresses
 that `studio.files.add` returns.
 """
 
-from cmm_jax.studio.tabs import about, compare, make, run
+from cmm_jax.studio.tabs import about, avatar, compare, make, run
 
-TABS = (make, compare, run, about)
+TABS = (make, avatar, compare, run, about)
