@@ -1,9 +1,12 @@
 """Each phase's checkpoints: `<workdir>/checkpoints/<phase>/<step>`.
 
 A checkpoint holds the networks and the optimizer's state. The step is all that
-there is of a position: batches are a function of it.
+there is of a position: batches are a function of it. Checksums of both lie
+beside them, with the run, the phase and the step that they belong to, so that a
+flipped bit or another run's checkpoint is noticed.
 """
 
+import hashlib
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -13,6 +16,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from cmm_jax import excerpt, run_config
+
 
 class Checkpoints:
   """The checkpoints of one phase; a context manager that waits for writes."""
@@ -20,6 +25,7 @@ class Checkpoints:
   def __init__(self, workdir: str, phase: str, max_to_keep: int = 2):
     self.folder = pathlib.Path(workdir).absolute() / "checkpoints" / phase
     self.phase = phase
+    self._workdir = workdir
     self._manager = ocp.CheckpointManager(
       self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=max_to_keep)
     )
@@ -28,7 +34,10 @@ class Checkpoints:
     return self
 
   def __exit__(self, *_):
-    self._manager.close()  # waits for what is being written
+    try:
+      self._manager.close()  # waits for what is being written
+    except Exception as error:
+      raise self._unwritable(error) from error
 
   def save(
     self, step: int, networks: Mapping[str, Any], optimizer: Mapping[str, Any]
@@ -40,18 +49,42 @@ class Checkpoints:
     compile a program for each of these slices.
     """
     networks, optimizer = jax.tree.map(np.array, (networks, optimizer))
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        networks=ocp.args.StandardSave(networks),
-        optimizer=ocp.args.StandardSave(optimizer),
-      ),
+    checksums = {
+      **self._owner(step),
+      "networks": _checksum(networks),
+      "optimizer": _checksum(optimizer),
+    }
+    try:
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          networks=ocp.args.StandardSave(networks),
+          optimizer=ocp.args.StandardSave(optimizer),
+          checksums=ocp.args.JsonSave(checksums),
+        ),
+      )
+    except Exception as error:  # whatever a full disk makes Orbax raise
+      raise self._unwritable(error) from error
+
+  def _unwritable(self, error):
+    reason = str(error).splitlines() or [type(error).__name__]
+    return OSError(
+      f"A checkpoint cannot be written to {self.folder} "
+      f"({excerpt.quote(reason[0], 200)}); the one before stands. Free some "
+      "space; the same command resumes from it."
     )
+
+  def _owner(self, step):
+    """What a checkpoint belongs to."""
+    run = run_config.fingerprint(self._workdir)
+    return {"run": run, "phase": self.phase, "step": step}
 
   def restore(
     self, networks: Any = None, optimizer: Any = None
   ) -> tuple[int, Any, Any] | None:
-    """Restores the newest readable checkpoint, or returns None.
+    """Restores the newest checkpoint that is intact, or returns None.
+
+    Those that are not are set aside, with a warning.
 
     Args:
       networks: a tree of the expected shapes; by default the saved ones.
@@ -67,11 +100,32 @@ class Checkpoints:
         items["optimizer"] = ocp.args.StandardRestore(_abstract(optimizer))
       try:
         found = self._manager.restore(step, args=ocp.args.Composite(**items))
+        self._check(step, found)
       except Exception as error:  # whatever a damaged file makes Orbax raise
         self._set_aside(step, error)
         continue
       return step, found["networks"], found.get("optimizer")
     return None
+
+  def _check(self, step, found):
+    """Raises a ValueError unless the checksums are those of what was read."""
+    if not (self.folder / str(step) / "checksums").exists():
+      warnings.warn(
+        f"Checkpoint {self.folder / str(step)} has no checksums: an earlier "
+        "version of this package wrote it, or they were deleted.",
+        stacklevel=4,
+      )
+      return
+    saved = self._manager.restore(
+      step, args=ocp.args.Composite(checksums=ocp.args.JsonRestore())
+    )["checksums"]
+    owner = self._owner(step)
+    for name in owner:
+      if saved[name] != owner[name]:
+        raise ValueError(f"it belongs to another {name}")
+    for name, tree in found.items():
+      if _checksum(tree) != saved[name]:
+        raise ValueError(f"the checksum of its {name} differs")
 
   def newest_step(self) -> int | None:
     """The newest step that is listed, unread."""
@@ -81,10 +135,16 @@ class Checkpoints:
     """Renames a damaged checkpoint, so that its step can be saved again."""
     damaged = self.folder / str(step)
     aside = self.folder / f"{step}.damaged"
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = str(error).splitlines() or [type(error).__name__]
+    number = 2
+    while aside.exists():
+      aside = self.folder / f"{step}.damaged_{number}"
+      number += 1
+    others = [s for s in self._manager.all_steps() if s < step]
+    then = "the one before it is used" if others else "there is none before it"
     warnings.warn(
-      f"Checkpoint {damaged} cannot be read ({reason}); it is set aside as "
-      f"{aside.name} and the one before it is used.",
+      f"Checkpoint {damaged} cannot be used ({excerpt.quote(lines[0], 200)}); "
+      f"it is set aside as {aside.name}, and {then}.",
       stacklevel=3,
     )
     if damaged.exists():
@@ -118,6 +178,28 @@ def load_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:
     networks = jax.device_get(restored[1])
     found |= {n: networks[n] for n, p in wanted.items() if p == phase}
   return found
+
+
+def _checksum(tree):
+  """Of all arrays with their names, however the tree is nested."""
+  arrays = {
+    "/".join(map(_key, path)): np.asarray(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+  digest = hashlib.sha256()
+  for name in sorted(arrays):
+    array = arrays[name]
+    digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+    digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+  return digest.hexdigest()
+
+
+def _key(entry):
+  """A part of a path: Orbax restores named tuples as dicts."""
+  for attribute in ("name", "key", "idx"):
+    if hasattr(entry, attribute):
+      return str(getattr(entry, attribute))
+  return str(entry)
 
 
 def _abstract(tree):

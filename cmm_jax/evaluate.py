@@ -41,7 +41,7 @@ _OPENFACE = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
   """Evaluates, prints and writes; reports a user's mistakes in one line."""
   # Imported here, because worker processes import this module too.
-  from cmm_jax import runtime
+  from cmm_jax import folder_lock, run_config, runtime
   from cmm_jax.evaluation import results
   from cmm_jax.user_study import tally
 
@@ -50,12 +50,14 @@ def main(argv: Sequence[str]) -> None:
   runtime.configure()
   workdir = _WORKDIR.value
   try:
-    found = results.evaluate(
-      workdir,
-      inception_v3=_INCEPTION_V3.value,
-      openface_tables=_OPENFACE.value,
-    )
-    folder = results.write(workdir, found, **tally.user_study_tables(workdir))
+    run_config.read_config(workdir)  # lest a folder is made where no run is
+    with folder_lock.hold(results.folder_of(workdir)):
+      found = results.evaluate(
+        workdir,
+        inception_v3=_INCEPTION_V3.value,
+        openface_tables=_OPENFACE.value,
+      )
+      folder = results.write(workdir, found, **tally.user_study_tables(workdir))
   except (OSError, ValueError, ImportError) as error:
     sys.exit(f"error: {error}")
   print((folder / "tables.md").read_text())

@@ -83,6 +83,19 @@ def main(argv: Sequence[str]) -> None:
   except (OSError, ValueError) as error:
     sys.exit(f"error: {error}")
 
+  from cmm_jax import folder_lock
+
+  try:
+    with folder_lock.hold(_OUT.value):
+      failed = _generate_all(generator, files, labels)
+  except (OSError, ValueError) as error:
+    sys.exit(f"error: {error}")
+  if failed:
+    sys.exit(f"{failed} of {len(files)} photos gave no videos (see above).")
+
+
+def _generate_all(generator, files, labels):
+  """Writes the smiles of all photos; returns how many photos failed."""
   failed = 0
   folders = _folder_names(files)
   for file in files:
@@ -94,8 +107,7 @@ def main(argv: Sequence[str]) -> None:
     except (OSError, ValueError) as error:
       failed += 1
       print(f"error: {error}", file=sys.stderr)
-  if failed:
-    sys.exit(f"{failed} of {len(files)} photos gave no videos (see above).")
+  return failed
 
 
 def _generate(generator, file, labels):

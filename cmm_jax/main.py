@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     if distributed.is_alone():  # the others wait for an orderly shutdown
       _leave_at_once(preemption.EXIT_CODE)
     sys.exit(preemption.EXIT_CODE)
-  except (FileNotFoundError, FloatingPointError, ValueError) as error:
+  except (FloatingPointError, OSError, ValueError) as error:
     print(f"error: {error}", file=sys.stderr)
     _leave_at_once(1)
   except KeyboardInterrupt:
@@ -110,11 +110,12 @@ def train_all(config) -> None:
     for model, its_phases in zip(models, phases, strict=True)
     for phase in its_phases
   ]
-  ahead = _compile_ahead(work[1:]) if programs.compiles_ahead() else []
-  for number, arguments in enumerate(work):
-    if number and ahead:
-      ahead[number - 1].join()
-    train.run(*arguments)
+  with _lock(config.workdir):
+    ahead = _compile_ahead(work[1:]) if programs.compiles_ahead() else []
+    for number, arguments in enumerate(work):
+      if number and ahead:
+        ahead[number - 1].join()
+      train.run(*arguments)
 
 
 def _compile_ahead(work):
@@ -135,6 +136,15 @@ def _compile_ahead(work):
   for thread in threads:
     thread.start()
   return threads
+
+
+def _lock(workdir):
+  """Keeps other commands from training in the folder."""
+  from cmm_jax import distributed, folder_lock
+
+  if distributed.is_main_process():
+    return folder_lock.hold(workdir)
+  return contextlib.nullcontext()
 
 
 def parse_flags(argv: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """How a training is watched: progress bar, JSON lines, TensorBoard, profile."""
 
+import contextlib
 import json
 import pathlib
 import time
@@ -10,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 import tqdm
+
+from cmm_jax import atomic, event_file
 
 # The dispatches that a profile holds, counted from 1: none that compile.
 _PROFILED = range(4, 9)
@@ -66,28 +69,30 @@ class Monitor:
       self._open(pathlib.Path(workdir), phase, start)
 
   def _open(self, workdir, phase, start):
-    from tensorboardX import SummaryWriter  # slow to import; used here alone
-
     file = workdir / "metrics" / f"{phase}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = [r for r in read_records(workdir, phase) if r["step"] <= start]
-    self._lines = file.open("w")
-    for record in lines:
-      self._lines.write(json.dumps(record) + "\n")
-    self._board = SummaryWriter(
-      str(workdir / "tensorboard" / phase), purge_step=start + 1
-    )
+    lines = [
+      json.dumps(record) + "\n"
+      for record in read_records(workdir, phase)
+      if record["step"] <= start
+    ]
+    atomic.write_atomically(file, "".join(lines))
+    self._lines = file.open("a")
+    self._board = event_file.EventFile(workdir / "tensorboard" / phase, start)
 
   def __enter__(self):
     return self
 
-  def __exit__(self, *_):
+  def __exit__(self, kind, *_):
     if self._tracing:  # the steps ended before the profile
       jax.profiler.stop_trace()
     self._bar.close()
-    if self._lines:
-      self._lines.close()
-      self._board.close()
+    if not self._lines:
+      return
+    for file in (self._lines, self._board):
+      # A file that could not be written cannot be closed either.
+      with contextlib.suppress(*([OSError] if kind else [])):
+        file.close()
 
   def add(self, metrics: Mapping[str, jax.Array], count: int = 1) -> None:
     """Takes the means over `count` more steps, without waiting for them.
@@ -138,13 +143,13 @@ class Monitor:
 
     if not self._lines:
       return record
-    self._lines.write(
-      json.dumps({"step": step, "steps_per_second": rate, **record}) + "\n"
-    )
-    self._lines.flush()
-    for name, value in record.items():
-      self._board.add_scalar(name, value, step)
-    self._board.add_scalar("steps_per_second", rate, step)
+    line = {"step": step, "steps_per_second": rate, **record}
+    with self._writing():
+      self._lines.write(json.dumps(line) + "\n")
+      self._lines.flush()
+      for name, value in [*record.items(), ("steps_per_second", rate)]:
+        self._board.add_scalar(name, value, step)
+      self._board.flush()
     self._bar.set_postfix({"loss": f"{record['loss']:.4g}"})
     return record
 
@@ -155,7 +160,22 @@ class Monitor:
       rows, columns, height, width, channels = tiles.shape
       sheet = tiles.transpose(0, 2, 1, 3, 4)
       sheet = sheet.reshape(rows * height, columns * width, channels)
-      self._board.add_image(name, sheet, step, dataformats="HWC")
+      with self._writing():
+        self._board.add_image(name, sheet, step)
+        self._board.flush()
+
+  @contextlib.contextmanager
+  def _writing(self):
+    try:
+      yield
+    except OSError as error:
+      raise OSError(
+        error.errno,
+        f"The logs of phase {self.phase} cannot be written ({error.strerror}); "
+        "the last checkpoint stands. Free some space; the same command "
+        "resumes from it",
+        self._lines.name,
+      ) from error
 
 
 def read_records(

@@ -1,12 +1,13 @@
 """A run's settings on disk: `<workdir>/config.json`."""
 
+import hashlib
 import json
 import pathlib
 
 import ml_collections
 from flax import traverse_util
 
-from cmm_jax import atomic, config_check
+from cmm_jax import atomic, config_check, excerpt
 
 # Settings that may change between starts of one run: no weight depends on them.
 _FREE = ("workdir", "data.data_dir", "train")
@@ -40,9 +41,8 @@ def save_or_check_config(
     ) from error
   old, new = _settings(saved), _settings(asked)
   for name in sorted(old.keys() | new.keys()):
-    free = any(name == f or name.startswith(f + ".") for f in _FREE)
     found, wanted = old.get(name, "nothing"), new.get(name, "nothing")
-    if not free and found != wanted:
+    if not _is_free(name) and found != wanted:
       raise ValueError(
         f"The run in {workdir!r} was started with {name} = {found!r}, and "
         f"this command says {wanted!r}. Go on with the old value, or start a "
@@ -83,6 +83,34 @@ def read_config(workdir: str) -> tuple[ml_collections.ConfigDict, list[str]]:
   if faults := config_check.faults(config, for_training=False):
     raise ValueError(f"{file} cannot be used:{config_check.listed(faults)}")
   return config, labels
+
+
+def fingerprint(workdir: str) -> str:
+  """Identifies the settings that the weights of a run depend on.
+
+  Returns:
+    A SHA-256, or "" where no run was ever started.
+
+  Raises:
+    ValueError: the file is damaged.
+  """
+  file = pathlib.Path(workdir) / "config.json"
+  if not file.exists():
+    return ""
+  try:
+    settings = _settings(json.loads(file.read_text()))
+  except (ValueError, KeyError, TypeError, AssertionError) as error:
+    raise ValueError(
+      f"{file} is damaged ({excerpt.quote(str(error))}); run the training "
+      "command again."
+    ) from error
+  fixed = {n: v for n, v in settings.items() if not _is_free(n)}
+  text = json.dumps(fixed, sort_keys=True, default=str)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_free(name):
+  return any(name == f or name.startswith(f + ".") for f in _FREE)
 
 
 def _settings(saved):

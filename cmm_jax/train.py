@@ -48,7 +48,8 @@ def run(
   with Checkpoints(
     workdir, phase.checkpoint_name, config.train.max_to_keep
   ) as checkpoints:
-    if checkpoints.newest_step() == steps:
+    # Read, for what follows may start from a checkpoint that is damaged.
+    if checkpoints.newest_step() == steps and _is_intact(checkpoints, steps):
       if distributed.is_main_process():
         print(f"Phase {phase.checkpoint_name} is trained ({steps} steps).")
       return
@@ -218,6 +219,12 @@ def _check_shapes(name, given, expected):
         "config that the weights were trained with (configs/photos.py for the "
         "shipped ones), or leave init_from empty."
       )
+
+
+def _is_intact(checkpoints, steps):
+  """Whether the newest checkpoint, of this step, can be read."""
+  restored = checkpoints.restore()
+  return restored is not None and restored[0] == steps
 
 
 def _restore(checkpoints, state):

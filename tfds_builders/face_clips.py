@@ -1,10 +1,14 @@
 """What all builders share: the features and the deterministic writer."""
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
+from etils import epath
 from tensorflow_datasets.proto import tf_example_pb2
+
+from cmm_jax import folder_lock
 
 NUM_FRAMES = 32  # T, section 4.1
 
@@ -53,6 +57,21 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def __init__(self, *, file_format=None, **kwargs):
     super().__init__(file_format=file_format or "array_record", **kwargs)
+
+  def download_and_prepare(self, **kwargs) -> None:
+    """As in TFDS, but two commands never write the same dataset.
+
+    Raises:
+      FolderInUseError: another process writes it.
+    """
+    folder = epath.Path(self.data_dir)
+    config = kwargs.get("download_config")
+    overwrite = config and config.download_mode.overwrite_dataset
+    writes = overwrite or not folder.exists()
+    with (
+      folder_lock.hold(folder.parent) if writes else contextlib.nullcontext()
+    ):
+      super().download_and_prepare(**kwargs)
 
   def _example_writer(self):
     return _DeterministicWriter(file_format=self.info.file_format)

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from cmm_jax import excerpt
+
 
 class Clips:
   """The clips of one split, read through `tfds.data_source`.
@@ -36,7 +38,7 @@ class Clips:
       ValueError: there is no such split, or joined datasets differ in their
         labels or in the shape of their frames.
     """
-    kinds, self._sources = {}, []
+    kinds, self._sources, self._names = {}, [], []
     for part in name.split("+"):
       builder = _open_builder(data_dir, part.strip())
       if split not in builder.info.splits:
@@ -46,7 +48,13 @@ class Clips:
         )
       features = builder.info.features
       kinds[part] = features["label"].names, features["frames"].shape
-      self._sources.append(builder.as_data_source(split))
+      self._names.append(f"{builder.data_path}, split {split}")
+      try:
+        self._sources.append(builder.as_data_source(split))
+      except Exception as error:  # as above
+        raise _damaged(builder.data_path, error) from error
+      if not kinds[part][0] or kinds[part][0][0].isdigit():
+        raise _damaged(builder.data_path, "it has no names of labels")
     self.labels: list[str] = kinds[part][0]
     if any(kind != kinds[part] for kind in kinds.values()):
       raise ValueError(
@@ -71,7 +79,19 @@ class Clips:
       return self._kept[index]
     which = int(np.searchsorted(self._stops, index, side="right"))
     start = self._stops[which] - len(self._sources[which])
-    example = dict(self._sources[which][int(index - start)])
+    try:
+      example = dict(self._sources[which][int(index - start)])
+    except Exception as error:  # whatever a damaged file makes its reader raise
+      raise ValueError(
+        f"Clip {index} of {self._names[which]!r} cannot be read, its files are "
+        f"damaged ({excerpt.quote(str(error), 200)}); build the dataset again."
+      ) from error
+    if not 0 <= example["label"] < len(self.labels):
+      raise ValueError(
+        f"Clip {index} of {self._names[which]!r} has the label number "
+        f"{example['label']}, and there are {len(self.labels)} labels; build "
+        "the dataset again."
+      )
     for name in ("subject", "clip"):
       example[name] = example[name].decode()
     if example["frames"].nbytes < self._room:
@@ -129,12 +149,24 @@ def _open_builder(data_dir, name):
     )
     if not (folder / "dataset_info.json").exists():
       folder = folder / versions[-1]
-    return tfds.builder_from_directory(folder)
-  except (OSError, IndexError, ValueError) as error:
+    if (folder / "dataset_info.json").exists():
+      try:
+        return tfds.builder_from_directory(folder)
+      except Exception as error:  # whatever a damaged file leads to
+        raise _damaged(folder, error) from error
+    raise FileNotFoundError(folder)
+  except (OSError, IndexError) as error:
     raise FileNotFoundError(
       f"The dataset {name!r} is not in {data_dir!r}; build it with\n"
       f"  {_build_command(data_dir, *parts)}"
     ) from error
+
+
+def _damaged(folder, reason):
+  return ValueError(
+    f"The dataset in {str(folder)!r} is damaged "
+    f"({excerpt.quote(str(reason), 200)}); build it again."
+  )
 
 
 def _build_command(data_dir, dataset, config="", *_):

@@ -5,6 +5,7 @@ import sys
 
 from absl import flags
 
+from cmm_jax import folder_lock
 from cmm_jax.user_study import clips, plan, store
 
 _PAIRS = 37  # section 4.3
@@ -55,8 +56,9 @@ def prepare(values: flags.FlagValues) -> None:
     values.pairs,
     values.seed,
   )
-  study = store.Store.create(_folder(values))
-  study.set_questions(questions, videos)
+  with folder_lock.hold(_folder(values)):
+    study = store.Store.create(_folder(values))
+    study.set_questions(questions, videos)
   print(
     f"Prepared {len(questions)} pairs, {values.pairs} for each of "
     f"{', '.join(map(str, comparisons))}, in {study.folder}."

@@ -6,6 +6,7 @@ protects against cross-site request forgery.
 """
 
 import http
+import logging
 import math
 
 import flask
@@ -17,6 +18,7 @@ from cmm_jax.user_study import records, store
 _SECONDS_PER_PAIR = 8  # (ours) watches it twice and answers
 _LARGEST_FORM = 4096  # bytes
 _THREADS = 8
+_CONNECTIONS = 1000  # browsers keep several each; further ones wait
 _HEADERS = {
   "Content-Security-Policy": (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -152,11 +154,14 @@ def make_server(study: store.Store, host: str, port: int):
   Raises:
     OSError: the port is taken, or the host is not an address of this machine.
   """
+  # A line for every request that waits for a thread would flood the terminal.
+  logging.getLogger("waitress.queue").setLevel(logging.ERROR)
   return waitress.create_server(
     make_app(study),
     host=host,
     port=port,
     threads=_THREADS,
+    connection_limit=_CONNECTIONS,
     ident=None,  # does not name its software
     max_request_body_size=_LARGEST_FORM,
   )

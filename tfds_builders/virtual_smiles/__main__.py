@@ -5,6 +5,8 @@ python -m tfds_builders.virtual_smiles --config=quick --data_dir=data
 The files are the same. A dataset that exists is left as it is.
 """
 
+import sys
+
 from absl import app, flags, logging
 
 from tfds_builders.virtual_smiles.virtual_smiles_dataset_builder import Builder
@@ -24,7 +26,10 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f"Unknown argument {argv[1]!r}.")
   logging.set_verbosity(logging.WARNING)
   builder = Builder(config=_CONFIG.value, data_dir=_DATA_DIR.value)
-  builder.download_and_prepare()
+  try:
+    builder.download_and_prepare()
+  except (OSError, ValueError) as error:
+    sys.exit(f"error: {error}")
   print(f"{builder.info.full_name} is in {builder.data_path}.")
 
 

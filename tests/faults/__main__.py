@@ -1,0 +1,130 @@
+"""Tries out what can go wrong, and prints one table.
+
+python -m tests.faults [--only=WORDS] [--share=1.0] [--write]
+
+--only names rows by words in them, with commas between; --share shortens all of
+it; --write puts the rows into docs/reliability.md, where others stay as they
+are. All of it takes hours on two cores. Disks that are full or read-only need
+root, for file systems in memory are mounted.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from absl import app, flags, logging
+from faults import damage, fuzz, inputs, runs, servers, table
+
+_ONLY = flags.DEFINE_list("only", [], "Words of the rows to measure.")
+_SHARE = flags.DEFINE_float("share", 1.0, "Of the tries.", 0.001, 10)
+_WRITE = flags.DEFINE_bool("write", False, "Whether to change the page.")
+_KEEP = flags.DEFINE_string("keep", None, "Folder for inputs that went wrong.")
+_BENCH = flags.DEFINE_string(
+  "bench", None, "Folder of trainings to go on from; by default a new one."
+)
+
+
+def _inputs(kind, count):
+  keep = pathlib.Path(_KEEP.value) if _KEEP.value else None
+  outcome = fuzz.run(kind, count, keep)
+  return table.Row(
+    f"damaged or hostile input: {kind.name}",
+    outcome.tried,
+    outcome.read + outcome.refused,
+    len(outcome.lost),
+    outcome.memory,
+    outcome.seconds,
+    tuple(f"{n}: {reason}" for n, reason in list(outcome.lost.items())[:10]),
+  )
+
+
+def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
+  """What can be measured, by words that name it.
+
+  Args:
+    folder: an empty folder, or one of an earlier call.
+  """
+
+  def number(count):
+    return max(1, round(count * _SHARE.value))
+
+  bench = []
+
+  def on_bench(function, *arguments):
+    if not bench:
+      bench.append(runs.Bench(folder / "bench"))
+    return function(bench[0], *arguments)
+
+  found = {
+    f"input {kind.name}": lambda kind=kind: _inputs(kind, number(2000))
+    for kind in inputs.KINDS
+  }
+  found |= {
+    "damaged checkpoint": lambda: damage.checkpoints(
+      _new(folder / "checkpoints"), number(500)
+    ),
+    "damaged dataset": lambda: damage.shards(
+      _new(folder / "shards"), number(500)
+    ),
+    "server hostile": lambda: servers.hostile(
+      _new(folder / "hostile"), number(4)
+    ),
+    "server killed": lambda: servers.killed(
+      _new(folder / "killed"), number(10)
+    ),
+    "server load": lambda: servers.load(
+      _new(folder / "load"), 200, 600 * _SHARE.value
+    ),
+    "training SIGKILL": lambda: on_bench(runs.kills, number(50)),
+    "training SIGTERM": lambda: on_bench(
+      runs.kills, number(10), signal.SIGTERM
+    ),
+    "training clock": lambda: on_bench(runs.clock_jumps, number(3)),
+    "training twice": lambda: on_bench(runs.two_at_once, number(3)),
+  }
+  if runs.may_mount():
+    found |= {
+      "training full disk": lambda: on_bench(runs.full_disks, number(10)),
+      "training read-only": lambda: on_bench(runs.read_only),
+    }
+  return found
+
+
+def _new(folder):
+  folder.mkdir(parents=True)
+  return folder
+
+
+def main(argv: Sequence[str]) -> None:
+  """Measures, prints and writes."""
+  if len(argv) > 1:
+    raise app.UsageError(f"Unknown argument {argv[1]!r}.")
+  logging.set_verbosity(logging.FATAL)
+  lost = False
+  with tempfile.TemporaryDirectory() as folder:
+    chosen = rows(pathlib.Path(_BENCH.value or folder))
+    for name, measure in chosen.items():
+      if _ONLY.value and not any(word in name for word in _ONLY.value):
+        continue
+      row = measure()
+      print(row, flush=True)
+      for line in row.details:
+        print(f"  {line}", flush=True)
+      lost |= row.lost > 0
+      if _WRITE.value:
+        page = table.PAGE.read_text()
+        known = table.read(page) | {row.kind: str(row)}
+        table.PAGE.write_text(table.replace(page, known))
+  sys.exit(int(lost))
+
+
+if __name__ == "__main__":
+  app.run(main)
