@@ -6,7 +6,9 @@ beside them, with the run, the phase and the step that they belong to, so that a
 flipped bit or another run's checkpoint is noticed.
 """
 
+import errno
 import hashlib
+import os
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -67,11 +69,12 @@ class Checkpoints:
       raise self._unwritable(error) from error
 
   def _unwritable(self, error):
-    reason = str(error).splitlines() or [type(error).__name__]
+    full = os.strerror(errno.ENOSPC)
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = full if full in str(error) else excerpt.quote(lines[0], 200)
     return OSError(
-      f"A checkpoint cannot be written to {self.folder} "
-      f"({excerpt.quote(reason[0], 200)}); the one before stands. Free some "
-      "space; the same command resumes from it."
+      f"A checkpoint cannot be written to {self.folder} ({reason}); the one "
+      "before stands. Free some space; the same command resumes from it."
     )
 
   def _owner(self, step):

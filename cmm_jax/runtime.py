@@ -19,17 +19,29 @@ def configure() -> None:
   """Configures the process of a command, before JAX starts.
 
   Large buffers are reused within a run. Orbax's messages about every checkpoint
-  are silenced, its errors are not. Compiled programs are cached.
+  are silenced: what it cannot do, it raises, and the log would show each error
+  several times, with the frames of its threads. Compiled programs are cached.
   """
   if sys.platform.startswith("linux"):
     _keep_memory()
-  logging.set_verbosity(logging.ERROR)
+  logging.set_verbosity(logging.FATAL)
+  sys.unraisablehook = _show_unraisable
   warnings.filterwarnings("ignore", message="Sharding info not provided")
   cache_programs()
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
   # Asynchronous dispatch allocates a step's temporaries before the last step's
   # are freed: up to twice the memory, and on a CPU it saves no time.
   jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def _show_unraisable(unraisable) -> None:
+  """Leaves out what Orbax's closed event loops make TensorStore complain of.
+
+  After a write or a read that failed, whose error is raised, each further one
+  that was under way would print a traceback.
+  """
+  if str(unraisable.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(unraisable)
 
 
 def cache_programs() -> None:

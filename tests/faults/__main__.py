@@ -10,6 +10,7 @@ root, for file systems in memory are mounted.
 
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -17,11 +18,11 @@ from collections.abc import Callable, Sequence
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-ROOT = pathlib.Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from absl import app, flags, logging
-from faults import damage, fuzz, inputs, runs, servers, table
+
+from faults import damage, fuzz, inputs, network, runs, servers, table
 
 _ONLY = flags.DEFINE_list("only", [], "Words of the rows to measure.")
 _SHARE = flags.DEFINE_float("share", 1.0, "Of the tries.", 0.001, 10)
@@ -87,6 +88,13 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
     "training SIGTERM": lambda: on_bench(
       runs.kills, number(10), signal.SIGTERM
     ),
+    "network": lambda: on_bench(
+      lambda bench: network.commands(
+        bench.run,
+        _copy(bench.folder / "unbroken", bench.folder / "offline_run"),
+      )
+    ),
+    "training odd": lambda: on_bench(runs.odd_datasets),
     "training clock": lambda: on_bench(runs.clock_jumps, number(3)),
     "training twice": lambda: on_bench(runs.two_at_once, number(3)),
   }
@@ -96,6 +104,11 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
       "training read-only": lambda: on_bench(runs.read_only),
     }
   return found
+
+
+def _copy(folder, copy):
+  shutil.rmtree(copy, ignore_errors=True)
+  return pathlib.Path(shutil.copytree(folder, copy))
 
 
 def _new(folder):

@@ -76,6 +76,8 @@ class Bench:
     number: int = 0,
     delay: float = 0.0,
     clock: int = 0,
+    dataset: str = "miniature",
+    models: str = "cmm_net",
   ) -> subprocess.CompletedProcess:
     """Runs the command.
 
@@ -84,13 +86,16 @@ class Bench:
       number: of a signal that it is sent.
       delay: how many seconds after training has begun.
       clock: seed of jumps of the clock; 0 for none.
+      dataset: its name.
+      models: those to train.
     """
     import miniature
 
     config = miniature.config(self.folder / "data", workdir)
     arguments = [
       "--config=configs/smoke.py",
-      "--config.data.name=miniature",
+      f"--config.data.name={dataset}",
+      f"--config.train.model={models}",
       f"--config.data.data_dir={self.folder / 'data'}",
       f"--config.workdir={workdir}",
       "--config.train.log_every_steps=1",
@@ -288,6 +293,38 @@ def clock_jumps(bench: Bench, count: int) -> table.Row:
 
   seeds = range(1, count + 1)
   return _tries("clock that jumps by hours and years", bench, seeds, attempt)
+
+
+def odd_datasets(bench: Bench) -> table.Row:
+  """Trains on constant frames, one person, one label, one clip, and NaN."""
+  from faults import odd_datasets as odd
+
+  def attempt(case):
+    name, models, message = case
+    builder = odd.ALL[name](data_dir=bench.folder / "data")
+    builder.download_and_prepare()
+    workdir = bench.folder / f"odd_{name}_{models}"
+    done = bench.train(workdir, dataset=name, models=models)
+    if message:
+      _expect_one_line(done, message)
+      assert not list(workdir.rglob("checkpoints/*/*")), "it was saved"
+    else:
+      assert done.returncode == 0, done.stderr[-800:]
+
+  cases = [
+    ("constant_frames", "cmm_net", ""),
+    ("one_identity", "cmm_net", ""),
+    ("one_label", "cmm_net", ""),
+    ("one_label", "video_gan", "has none in its split for training"),
+    ("one_clip", "cmm_net", "cannot be sampled from 1"),
+    ("not_finite", "cmm_net", "Start again with a lower learning_rate"),
+  ]
+  return _tries(
+    "training on constant frames, one person, label or clip, and NaN",
+    bench,
+    cases,
+    attempt,
+  )
 
 
 def two_at_once(bench: Bench, count: int) -> table.Row:
