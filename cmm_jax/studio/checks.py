@@ -30,7 +30,8 @@ def as_wishes(
   Raises:
     ValueError: no label was chosen, or a value is out of range.
   """
-  chosen = tuple(label for label in known if label in (labels or ()))
+  labels = labels if isinstance(labels, list) else []
+  chosen = tuple(label for label in known if label in labels)
   if not chosen:
     raise ValueError("Choose at least one kind of smile.")
   limits = ((strength, 1.5), (frames, MAX_FRAMES), (frames_per_second, 60))

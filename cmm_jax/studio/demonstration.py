@@ -4,6 +4,7 @@ Making it also loads the generator and compiles its program, so that the first
 visitor does not wait for either.
 """
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -42,11 +43,12 @@ class Demonstration:
     (face,) = generator.align_all(examples.MONA_LISA)
     label = LABEL if LABEL in generator.labels else generator.labels[0]
     smiles = generator.smile([face], label)
-    clips = []
-    for clip, _ in smile_videos.preview(
-      generator, face, smiles, label, Wishes((label,)), folder
-    ):
-      clips.append(clip)
+    clips = [
+      dataclasses.replace(clip, badge="")
+      for clip, _ in smile_videos.preview(
+        generator, face, smiles, label, Wishes((label,)), folder
+      )
+    ]
     job.publish(Videos(tuple(clips)))
     self.pictures = draw_steps(face, smiles)
     yield

@@ -90,7 +90,7 @@ def _trained(name, run):
   for model, entry in registry.MODELS.items():
     phases = entry.build(config, len(labels)).inference_networks()
     if all((run / "checkpoints" / phase).is_dir() for phase in phases):
-      form = ""
-      if model.startswith(("cmm_net", "cra_net")):
-        form = FORMS[config.model.translator_output]
+      has_translator = model.startswith("cmm_net")  # a variant too
+      output = config.model.translator_output
+      form = FORMS[output] if has_translator else ""
       yield Choice(str(run), model, f"{name}: {entry.title}", form)

@@ -17,14 +17,20 @@ _HEADER = """
   <p>One neutral face in, several different smiles out.</p>
   <p class="private"><svg viewBox="0 0 20 20" aria-hidden="true">
     <rect x="4" y="9" width="12" height="8" rx="2"/>
-    <path d="M7 9V6a3 3 0 0 1 6 0v3"/></svg> Photos stay on this computer</p>
+    <path d="M7 9V6a3 3 0 0 1 6 0v3"/></svg> {}</p>
 </header>"""
 
 
-def build(studio: Studio) -> gr.Blocks:
-  """Builds the page of a studio."""
+def build(studio: Studio, *, is_local: bool) -> gr.Blocks:
+  """Builds the page of a studio.
+
+  Args:
+    studio: what is behind it.
+    is_local: whether only this computer can open it.
+  """
+  place = "stay on this computer" if is_local else "are kept in memory alone"
   with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-    own_html(_HEADER)
+    own_html(_HEADER.format(f"Photos {place}"))
     with gr.Tabs(elem_id="tabs"):
       for tab in TABS:
         with gr.Tab(tab.TITLE):

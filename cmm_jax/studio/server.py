@@ -45,7 +45,7 @@ class Server:
       OSError: the port is taken.
     """
     self.studio = Studio.open(Generators(runs))
-    self._page = page.build(self.studio)
+    self._page = page.build(self.studio, is_local=host in _LOOPBACK)
     in_space = "SPACE_ID" in os.environ
     hosts = _LOOPBACK if host in _LOOPBACK else ()
     middleware = Middleware(

@@ -48,21 +48,23 @@ class Clip:
   """One smile.
 
   Attributes:
-    label: its label.
+    group: under which heading it is shown; the label, or a model.
     sequence: its name in `Smiles`.
     name: what kind of smile it is.
     kind: how it was measured, or None if no face was found.
-    siblings: the number of smiles that the face gets under this label.
+    siblings: the number of clips in its group, made or not.
     files: format -> file; "preview", and later "MP4", "GIF" and "WebP", or the
       curves of an avatar as "CSV".
+    badge: what the video is, in a word or two.
   """
 
-  label: str
+  group: str
   sequence: str
   name: str
   kind: smile_kinds.SmileKind | None
   siblings: int
   files: dict[str, pathlib.Path]
+  badge: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Videos:
   """What has been made so far.
 
   Attributes:
-    clips: the smiles, by label and sequence.
+    clips: the smiles, by group and sequence.
     bundle: "ZIP" and "Sheet", or an avatar's "GLB", "Row" and "JSON" -> file,
       once all is done.
   """
@@ -117,9 +119,11 @@ def make(
   for index, clip in enumerate(clips):
     yield
     path = folder / f"{_file_name(clip)}.mp4"
-    frames = _counted(job, made[clip.label], clip.sequence, index, len(clips))
+    frames = _counted(job, made[clip.group], clip.sequence, index, len(clips))
     video.write_mp4(path, frames, wishes.frames_per_second, preset="veryfast")
-    clips[index] = dataclasses.replace(clip, files=clip.files | {"MP4": path})
+    clips[index] = dataclasses.replace(
+      clip, files=clip.files | {"MP4": path}, badge="full size"
+    )
   job.publish(Videos(tuple(clips)))
 
   rows = []
@@ -137,7 +141,7 @@ def make(
     video.write_webp(files["WebP"], frames[::step], rate)
     clips[index] = dataclasses.replace(clip, files=clip.files | files)
     small = [full_size.limit_size(f, _SHEET_SIDE) for f in frames]
-    caption = f"{clip.label}\n{clip.name.replace(', ', chr(10))}"
+    caption = f"{clip.group}\n{clip.name.replace(', ', chr(10))}"
     # Of a loop, the way to the smile.
     rows.append((caption, np.stack(small[: wishes.frames])))
   job.report(STEPS[3], len(clips) / (len(clips) + 1), "sheet and ZIP")
@@ -176,8 +180,11 @@ def preview(
       frames = np.concatenate([frames, frames[-2:0:-1]])
     path = folder / f"preview_{label}_{sequence}.mp4"
     video.write_mp4(path, frames, wishes.frames_per_second, preset="ultrafast")
-    clip = Clip(label, sequence, name, kind, len(names), {"preview": path})
-    yield clip, frames
+    files = {"preview": path}
+    yield (
+      Clip(label, sequence, name, kind, len(names), files, "preview"),
+      frames,
+    )
 
 
 def limit(face: AlignedFace, size: int) -> AlignedFace:
@@ -215,7 +222,7 @@ def _counted(job, smiles, sequence, index, total):
 
 
 def _file_name(clip):
-  words = f"{clip.label} {clip.name}".lower()
+  words = f"{clip.group} {clip.name}".lower()
   return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
 
 

@@ -10,21 +10,26 @@ from cmm_jax.studio.smile_videos import Clip, Videos
 Address = Callable[..., str]  # of a file
 
 
-def stage(videos: Videos, address: Address, title: str = "") -> str:
-  """All clips, by label, with one control for all of them.
+def stage(
+  videos: Videos, address: Address, title: str = "", heading: str = "{} smiles"
+) -> str:
+  """All clips, by group, with one control for all of them.
 
   Args:
     videos: at least one clip.
     address: a file's address, `Files.add`.
     title: above them, or "".
+    heading: of a group, with {} for its name.
   """
-  heading = f"<h2>{html.escape(title)}</h2>" if title else ""
+  title = f"<h2>{html.escape(title)}</h2>" if title else ""
   groups = []
-  for label, clips in itertools.groupby(videos.clips, lambda c: c.label):
+  for group, clips in itertools.groupby(videos.clips, lambda c: c.group):
     clips = list(clips)
+    shown = heading.format(group)
+    shown = shown[:1].upper() + shown[1:]
     figures = "".join(_figure(clip, address) for clip in clips)
     groups.append(
-      f"<section><h3>{html.escape(label.capitalize())} smiles</h3>"
+      f"<section><h3>{html.escape(shown)}</h3>"
       f'<div class="clips" style="--count: {clips[0].siblings}">{figures}</div>'
       "</section>"
     )
@@ -39,7 +44,7 @@ def stage(videos: Videos, address: Address, title: str = "") -> str:
     )
     if form in videos.bundle
   )
-  return f"""{heading}{"".join(groups)}
+  return f"""{title}{"".join(groups)}
 <div class="transport"><button type="button" data-play>Pause</button>
   <input type="range" min="0" max="1" step="0.001" value="0" data-seek
     aria-label="Position in all videos"><span class="bundle">{bundle}</span>
@@ -89,7 +94,7 @@ def _state(index, current):
 
 def _figure(clip: Clip, address):
   best = clip.files.get("MP4", clip.files["preview"])
-  state = "full size" if "MP4" in clip.files else "preview"
+  badge = f'<span class="badge">{clip.badge}</span>' if clip.badge else ""
   formats = "".join(
     _download(address(clip.files[form]), form, form, clip.name)
     for form in ("MP4", "GIF", "WebP", "CSV")
@@ -98,7 +103,7 @@ def _figure(clip: Clip, address):
   name = html.escape(clip.name)
   return f"""<figure>
 <video src="{address(best)}" muted loop playsinline preload="auto"
-  aria-label="{name}"></video><span class="state">{state}</span>
+  aria-label="{name}"></video>{badge}
 <figcaption><strong>{name}</strong>
 <span>{html.escape(_measured(clip))}</span>
 <span class="formats">{formats}</span></figcaption></figure>"""

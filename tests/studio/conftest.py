@@ -87,7 +87,7 @@ def serving(folder):
     process.wait(timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory):
   pytest.importorskip("gradio", reason="the studio needs Gradio")
   with serving(tmp_path_factory.mktemp("studio")) as studio:

@@ -7,6 +7,22 @@ import urllib.parse
 import pytest
 
 
+@pytest.fixture(scope="module")
+def served():
+  """A studio in this process, whose generator is never loaded."""
+  pytest.importorskip("gradio", reason="the studio needs Gradio")
+  from cmm_jax.studio import generators, server
+
+  def refuse(self, choice):
+    raise OSError("No generator here.")
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(generators.Generators, "load", refuse)
+    served = server.Server()
+    yield served
+    served.close()
+
+
 def ask(served, path, method="GET", body=None, **headers):
   """Sends a path as it stands; returns the status, headers and content."""
   place = urllib.parse.urlsplit(served.address)

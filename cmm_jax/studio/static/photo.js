@@ -126,3 +126,12 @@ async function openCamera() {
   });
   dialog.showModal();
 }
+
+// On a phone the videos are below the button.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#start") || innerWidth > 860) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  document
+    .querySelector(".studio-stage")
+    ?.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+});

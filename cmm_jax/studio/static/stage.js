@@ -10,7 +10,8 @@ const find = (name) => element.querySelector(`[data-${name}]`);
 
 function show() {
   const button = find("play");
-  if (button) button.textContent = playing ? "Pause" : "Play";
+  const text = playing ? "Pause" : "Play";
+  if (button && button.textContent !== text) button.textContent = text;
 }
 
 function apply() {
@@ -94,14 +95,18 @@ still.addEventListener("change", () => {
   }
 });
 
-let sources = "";
-new MutationObserver(() => {
-  const now = videos().map((video) => video.src).join(" ");
-  if (now === sources) return;
-  sources = now;
+// What the server sends replaces videos, by others or by the same ones anew.
+let shown = [];
+function look() {
+  const now = videos();
+  const same = (video, i) => video === shown[i]?.video && video.src === shown[i].src;
+  if (now.length === shown.length && now.every(same)) {
+    show();
+    return;
+  }
+  shown = now.map((video) => ({ video, src: video.src }));
   start();
-}).observe(element, { childList: true, subtree: true });
-
-sources = videos().map((video) => video.src).join(" ");
-start();
+}
+new MutationObserver(look).observe(element, { childList: true, subtree: true });
+look();
 requestAnimationFrame(follow);

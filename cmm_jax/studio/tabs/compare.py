@@ -1,14 +1,17 @@
 """The tab that puts models side by side on one face."""
 
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Iterator, Sequence
 
 import gradio as gr
+import numpy as np
+from jaxtyping import UInt8
 
 from cmm_jax import examples, video
 from cmm_jax.inference import AlignedFace
 from cmm_jax.preprocess import photo as photos
 from cmm_jax.studio import smile_videos, stage_view, worker
-from cmm_jax.studio.generators import Choice
+from cmm_jax.studio.generators import Choice, Generators
 from cmm_jax.studio.smile_videos import Clip, Videos
 from cmm_jax.studio.studio import EVENT, STATIC, Studio, own_html, why
 
@@ -60,7 +63,9 @@ def build(studio: Studio, page: gr.Blocks) -> None:
     number = session.chosen if session.faces else 0
 
     def work(job, folder):
-      yield from _make(job, studio, wanted, label, (image, number), folder)
+      yield from compare(
+        job, studio.generators, wanted, label, (image, number), folder
+      )
 
     try:
       job = studio.start(session, TITLE, work)
@@ -73,7 +78,9 @@ def build(studio: Studio, page: gr.Blocks) -> None:
       yield {progress: stage_view.message(text)}
     update = {progress: stage_view.message(why(job.error), "error")}
     if job.result is not None:
-      update[stage] = stage_view.stage(job.result, studio.files.add)
+      update[stage] = stage_view.stage(
+        job.result, studio.files.add, heading="{}"
+      )
     yield update
 
   start.click(
@@ -81,12 +88,31 @@ def build(studio: Studio, page: gr.Blocks) -> None:
   )
 
 
-def _make(job, studio, wanted, label, photo, folder) -> Iterator[None]:
-  """Publishes the aligned smiles of each model."""
+def compare(
+  job: worker.Job,
+  generators: Generators,
+  wanted: Sequence[Choice],
+  label: str,
+  photo: tuple[UInt8[np.ndarray, "h w 3"], int],
+  folder: pathlib.Path,
+) -> Iterator[None]:
+  """Publishes the aligned smiles of each model, as `Videos`.
+
+  Args:
+    job: to report to.
+    generators: to load the models from.
+    wanted: the models.
+    label: of the smiles.
+    photo: an image, and which of its faces, from the left.
+    folder: is written to.
+
+  Raises:
+    ValueError: a model was not trained for the label.
+  """
   clips = []
   for index, choice in enumerate(wanted):
     job.report("Sequences", index / len(wanted), f"{choice.title}: generating")
-    generator = studio.generators.load(choice)
+    generator = generators.load(choice)
     image, number = photo
     face = generator.align_all(image)[number]
     clips += _clips(generator, choice, face, label, folder, index)
@@ -109,4 +135,5 @@ def _clips(generator, choice: Choice, face: AlignedFace, label, folder, index):
     video.write_mp4(path, enlarged, _RATE, preset="ultrafast")
     title = "Unmeasured" if kind is None else kind.name
     files = {"preview": path}
-    yield Clip(choice.title, name, title, kind, len(kinds), files)
+    badge = f"{smiles.frames.shape[3]} pixels"
+    yield Clip(choice.title, name, title, kind, len(kinds), files, badge)

@@ -60,9 +60,9 @@ def build(studio: Studio, page: gr.Blocks) -> None:
           True, label="There and back", info="so that it repeats"
         )
       start = gr.Button("Make the smiles", variant="primary", elem_id="start")
-      stop = gr.Button("Stop", visible=False, elem_id="stop")
     with gr.Column(scale=8, min_width=300, elem_classes="studio-stage"):
       progress = own_html(elem_id="progress")
+      stop = gr.Button("Stop", visible=False, elem_id="stop", size="sm")
       stage = own_html(
         '<p class="note" role="status">The painting is being made to smile; '
         "one moment.</p>",
@@ -133,7 +133,7 @@ def build(studio: Studio, page: gr.Blocks) -> None:
     except worker.QueueFullError as error:
       yield {progress: stage_view.message(str(error), "error")}
       return
-    busy = {start: gr.Button(visible=False), stop: gr.Button(visible=True)}
+    busy = {start: gr.Button(interactive=False), stop: gr.Button(visible=True)}
     yield {labels_error: "", **busy}
     shown = None
     async for place in studio.follow(job):
@@ -146,7 +146,7 @@ def build(studio: Studio, page: gr.Blocks) -> None:
     kind = "error" if job.error and not _stopped(job) else "note"
     update = {
       progress: stage_view.message(ended, kind),
-      start: gr.Button(visible=True),
+      start: gr.Button(interactive=True),
       stop: gr.Button(visible=False),
     }
     if job.result is not None and job.result is not shown:
@@ -165,7 +165,7 @@ def build(studio: Studio, page: gr.Blocks) -> None:
     made = studio.demonstration.job.result
     if session.jobs or made is None:
       return gr.skip()
-    return stage_view.stage(made, studio.files.add, "The painting, four ways")
+    return stage_view.stage(made, studio.files.add, "The painting smiles")
 
   photo.upload(take, None, photo, **EVENT)
   photo.select(select, None, photo, **EVENT)

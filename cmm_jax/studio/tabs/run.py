@@ -2,6 +2,7 @@
 
 import html
 import io
+import pathlib
 
 import gradio as gr
 from PIL import Image
@@ -42,7 +43,9 @@ def build(studio: Studio, page: gr.Blocks) -> None:
       )
     )
     return
-  name = gr.Dropdown(names, value=None, label="Run", filterable=False)
+  name = gr.Dropdown(
+    names, value=None, label="Run", filterable=False, elem_id="which-run"
+  )
   view = own_html(
     stage_view.message("Choose a run to see its losses and its report."),
     elem_id="run",
@@ -54,13 +57,17 @@ def build(studio: Studio, page: gr.Blocks) -> None:
     if run is None:
       return stage_view.message("There is no such run.", "error"), ""
     file = run / "evaluation" / "tables.md"
-    return _show(run), file.read_text() if file.is_file() else ""
+    return show_run(run), file.read_text() if file.is_file() else ""
 
   name.change(show, name, [view, tables], **EVENT)
 
 
-def _show(run):
-  """Settings, losses and the report's pictures."""
+def show_run(run: pathlib.Path) -> str:
+  """The settings, losses and report of a run; a sentence if it has none.
+
+  Args:
+    run: its folder.
+  """
   try:
     config, labels = run_config.read_config(str(run))
     curves = figures.loss_curves(str(run))
