@@ -14,7 +14,10 @@ _THUMBNAIL = 128  # pixels
 
 PHOTOS = {
   "Mona Lisa": examples.MONA_LISA,
-  **{f.stem.capitalize(): f for f in sorted(_PEOPLE.glob("*.jpg"))},
+  **{
+    file.stem.replace("_", " ").capitalize(): file
+    for file in sorted(_PEOPLE.glob("*.jpg"))
+  },
 }
 
 

@@ -15,8 +15,8 @@ from cmm_jax.virtual_face import appearance, expression, head, scene
 
 FOLDER = pathlib.Path(__file__).parent / "people"
 
-# Chosen among many for how they differ: identity -> name.
-_PEOPLE = {7: "amara", 19: "mei", 53: "ingrid", 56: "samuel", 38: "tomas"}
+# Chosen among many for how they differ.
+_IDENTITIES = (7, 19, 53, 56, 38)
 _SEED = 2026
 _PERSON, _SCENE = 0, 2  # purposes of the random generators
 _FACE_SIDE = 760.0  # rendered, pixels
@@ -44,5 +44,5 @@ def render(identity: int) -> Image.Image:
 
 
 if __name__ == "__main__":
-  for number, name in _PEOPLE.items():
-    render(number).save(FOLDER / f"{name}.jpg", quality=88)
+  for number, identity in enumerate(_IDENTITIES, start=1):
+    render(identity).save(FOLDER / f"rendered_{number}.jpg", quality=88)

@@ -148,7 +148,7 @@ def test_bad_files_are_answered_by_a_sentence_beside_the_field(page):
       { dataTransfer: transfer, bubbles: true, cancelable: true }));""")
   page.wait("#photo .error", "“huge.jpg” has 26 MB; at most 25 MB")
   # A good photo still works, and a bad one after it does not replace it.
-  page.example("Ingrid")
+  page.example("Rendered 3")
   page.drop("notes.txt", b"hello", "text/plain")
   page.wait("#photo .error", "'notes.txt' is not a photo")
   assert page.all("#photo .found img")
@@ -160,7 +160,8 @@ def test_bad_files_are_answered_by_a_sentence_beside_the_field(page):
 
 def test_one_of_several_faces_can_be_chosen(page):
   first, second = (
-    Image.open(studio_examples.PHOTOS[name]) for name in ("Amara", "Ingrid")
+    Image.open(studio_examples.PHOTOS[name])
+    for name in ("Rendered 1", "Rendered 3")
   )
   both = Image.new("RGB", (960, 480))
   both.paste(first, (0, 0))
@@ -196,7 +197,7 @@ def test_a_photo_can_be_pasted_or_taken_with_the_camera_and_removed(page):
     look();""")
   page.press("[data-shoot]")  # Chromium's test picture has no face
   page.wait("#photo .error", "No face was detected in camera.jpg")
-  page.example("Mei")
+  page.example("Rendered 2")
   page.press("[data-forget]")
   page.wait("#photo .drop")
 
@@ -204,12 +205,12 @@ def test_a_photo_can_be_pasted_or_taken_with_the_camera_and_removed(page):
 def test_two_visitors_queue_up_see_only_their_own_and_can_stop(
   chrome, page, served
 ):
-  page.example("Samuel")
+  page.example("Rendered 4")
   page.set("Length", 48)
   other = Page(chrome, served.address)
   try:
     assert not other.all("#photo .found")
-    other.example("Tomas")
+    other.example("Rendered 5")
     other.set("Length", 48)
     page.front()
     page.press("#start")
@@ -254,7 +255,7 @@ def test_the_page_is_readable_in_the_light_in_the_dark_and_on_a_phone(page):
     if scheme == "dark":
       page.chrome.refresh()
       page.wait("#photo .drop")
-    page.example("Amara")
+    page.example("Rendered 1")
     page.wait("#stage video", number=4)
     dark = page.run("return document.querySelector('.dark') !== null")
     assert dark == (scheme == "dark")
@@ -286,7 +287,7 @@ def test_nothing_moves_for_those_who_want_it_so_and_keys_are_enough(page):
         return
     raise AssertionError(f"no key leads to {selector}")
 
-  focused("[data-example=Mei]")
+  focused("[data-example='Rendered 2']")
   ActionChains(page.chrome).send_keys(Keys.ENTER).perform()
   page.wait("#photo .found")
   focused("[data-play]")
