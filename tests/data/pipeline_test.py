@@ -85,7 +85,8 @@ def test_devices_make_the_parts_of_one_batch(split, num_devices):
 
   for name, value in whole.items():
     joined = np.concatenate([part[name] for part in parts])
-    np.testing.assert_array_equal(joined, value, name)
+    # Up to rounding: XLA vectorizes programs of other sizes differently.
+    np.testing.assert_allclose(joined, value, 1e-6, 1e-5, err_msg=name)
 
 
 def test_every_clip_is_sampled_once_per_epoch_in_an_order_of_its_own(split):
