@@ -22,7 +22,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from absl import app, flags, logging
 
-from faults import damage, fuzz, inputs, network, runs, servers, table
+from faults import (
+  damage,
+  fuzz,
+  inputs,
+  network,
+  numerics,
+  runs,
+  servers,
+  table,
+)
 
 _ONLY = flags.DEFINE_list("only", [], "Words of the rows to measure.")
 _SHARE = flags.DEFINE_float("share", 1.0, "Of the tries.", 0.001, 10)
@@ -75,6 +84,7 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
     "damaged dataset": lambda: damage.shards(
       _new(folder / "shards"), number(500)
     ),
+    "numerics": numerics.phases,
     "server hostile": lambda: servers.hostile(
       _new(folder / "hostile"), number(4)
     ),

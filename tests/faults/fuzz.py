@@ -131,7 +131,7 @@ def sample(kind, count: int, folder: pathlib.Path) -> Outcome:
     place.mkdir()
     file = place / f"hostile{kind.suffix}"
     file.write_bytes(damaged(kind, files, number))
-    result, reason = _read(kind, file, str(place))
+    result, reason = read(kind, file, str(place))
     outcome.tried += 1
     if result == "lost":
       outcome.lost[number] = reason
@@ -160,7 +160,7 @@ def _read_all(kind, first, count, good, keep):
   with tempfile.TemporaryDirectory() as folder:  # imports what the parser needs
     file = pathlib.Path(folder) / f"good{kind.suffix}"
     file.write_bytes(files[-1])
-    _read(kind, file, folder)
+    read(kind, file, folder)
   _report()
   for number in range(first, first + count):
     content = damaged(kind, files, number)
@@ -168,7 +168,7 @@ def _read_all(kind, first, count, good, keep):
       file = pathlib.Path(folder) / f"hostile{kind.suffix}"
       file.write_bytes(content)
       start = time.perf_counter()
-      result, reason = _read(kind, file, folder)
+      result, reason = read(kind, file, folder)
       seconds = time.perf_counter() - start
     if result == "lost" and keep:
       keep.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,12 @@ def _read_all(kind, first, count, good, keep):
     _report(number=number, result=result, reason=reason, seconds=seconds)
 
 
-def _read(kind, file, folder):
+def read(kind, file: pathlib.Path, folder: str) -> tuple[str, str]:
+  """Reads a damaged file.
+
+  Returns:
+    "read", "refused" or "lost", and why.
+  """
   try:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
       kind.read(file)
