@@ -1,6 +1,8 @@
 """What all builders share: the features and the deterministic writer."""
 
 import contextlib
+import errno
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,6 +65,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     Raises:
       FolderInUseError: another process writes it.
+      OSError: the disk is full; nothing is left of what was written.
     """
     folder = epath.Path(self.data_dir)
     config = kwargs.get("download_config")
@@ -71,7 +74,16 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     with (
       folder_lock.hold(folder.parent) if writes else contextlib.nullcontext()
     ):
-      super().download_and_prepare(**kwargs)
+      try:
+        super().download_and_prepare(**kwargs)
+      except RuntimeError as error:  # the writer of array records
+        full = os.strerror(errno.ENOSPC)
+        if full not in str(error):
+          raise
+        raise OSError(
+          f"{self.name} cannot be written to {str(folder.parent)!r} ({full}): "
+          "free some space and build it again."
+        ) from error
 
   def _example_writer(self):
     return _DeterministicWriter(file_format=self.info.file_format)

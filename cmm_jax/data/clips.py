@@ -53,7 +53,9 @@ class Clips:
         self._sources.append(builder.as_data_source(split))
       except Exception as error:  # as above
         raise _damaged(builder.data_path, error) from error
-      if not kinds[part][0] or kinds[part][0][0].isdigit():
+      # Numbers stand for names that are missing; other files have brackets.
+      names = " ".join(kinds[part][0])
+      if names[:1] in ("", "0") or re.search(r'[{}"\x00-\x1f]', names):
         raise _damaged(builder.data_path, "it has no names of labels")
     self.labels: list[str] = kinds[part][0]
     if any(kind != kinds[part] for kind in kinds.values()):
