@@ -4,11 +4,12 @@ import contextlib
 import os
 import pathlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 
 from cmm_jax import excerpt
 
-_TIMEOUT = 10  # seconds to wait for another writer
+_TIMEOUT = 60  # seconds to wait for another process that writes
 # Errors of a moment, which say nothing about the file.
 _PASSING = (
   *("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN"),
@@ -55,6 +56,8 @@ class Database:
       ValueError: the file is not a study of this version.
     """
     self._file = pathlib.Path(file)
+    # SQLite lets those who wait try again at random; threads take turns.
+    self._turn = threading.Lock()
     if not self._file.is_file():
       raise FileNotFoundError(
         f"No study in {self._file.parent}: prepare one there first."
@@ -95,7 +98,7 @@ class Database:
   @contextlib.contextmanager
   def writing(self) -> Iterator[sqlite3.Connection]:
     """A transaction that writes all of its changes or, on an error, none."""
-    with self._transaction("IMMEDIATE") as tables:
+    with self._turn, self._transaction("IMMEDIATE") as tables:
       yield tables
 
   @contextlib.contextmanager

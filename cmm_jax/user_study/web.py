@@ -122,6 +122,16 @@ def make_app(study: store.Store) -> flask.Flask:
   def refused(error):
     return error_page(exceptions.Conflict(str(error)))
 
+  @app.errorhandler(OSError)
+  def unavailable(error):
+    app.logger.error("%s", error)
+    return error_page(
+      exceptions.ServiceUnavailable(
+        "The server is busy, and this was not recorded. Please go back and try "
+        "again."
+      )
+    )
+
   @app.after_request
   def protect(response):
     response.headers.update(_HEADERS)

@@ -7,6 +7,8 @@ import threading
 import pytest
 from user_study.example_study import MODELS, invite
 
+from cmm_jax.user_study import store
+
 
 def posted_question(page):
   """The number of the question that a page's form posts."""
@@ -144,3 +146,19 @@ def test_two_participants_at_once_do_not_disturb_each_other(study, client):
   for person, choice in zip(people, ("left", "right"), strict=True):
     answers = study.find_participant(person.token).answers
     assert answers == tuple((q, choice) for q in person.order)
+
+
+def test_what_could_not_be_recorded_is_said_to_the_participant(
+  study, client, monkeypatch
+):
+  study.invite(1)
+  (person,) = study.participants()
+
+  def fail(*_):
+    raise OSError("study.sqlite cannot be used now (disk full)")
+
+  monkeypatch.setattr(store.Store, "record_consent", fail)
+  answer = client.post(f"/p/{person.token}/agree", data={"consent": "on"})
+
+  assert answer.status_code == 503
+  assert "was not recorded" in answer.text.replace("\n", " ")
