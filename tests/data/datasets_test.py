@@ -9,7 +9,7 @@ import shared_fake_data
 import tensorflow_datasets as tfds
 from jax.sharding import Mesh
 
-from cmm_jax import inference, main, train
+from cmm_jax import inference, main, programs
 from cmm_jax.data import clips
 from cmm_jax.models import base
 from configs import disfa as disfa_config
@@ -91,7 +91,7 @@ def test_a_dataset_can_be_trained_on_and_generated_from(
 ):
   # Two clips cannot be distributed over eight devices.
   mesh = Mesh(np.array(jax.devices()[:1]), (base.AXIS,))
-  monkeypatch.setattr(train, "device_mesh", lambda clips_per_batch: mesh)
+  monkeypatch.setattr(programs, "device_mesh", lambda clips_per_batch: mesh)
   config = few_steps(get_config(), built, tmp_path / "run")
 
   main.train_all(config)
