@@ -126,7 +126,7 @@ def test_training_a_model_that_does_not_exist_writes_nothing(config):
   with config.unlocked():
     config.train.model = "gan"
 
-  with pytest.raises(ValueError, match="model is 'gan': give .* of cmm_net"):
+  with pytest.raises(ValueError, match=r"model is 'gan': give .* of cmm_net"):
     main.train_all(config)
 
   assert not pathlib.Path(config.workdir).exists()
