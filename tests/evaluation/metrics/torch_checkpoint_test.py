@@ -3,6 +3,7 @@
 import collections
 import io
 import pickle
+import resource
 import sys
 import types
 import zipfile
@@ -194,3 +195,25 @@ def test_arrays_are_read_from_a_pickle_of_arrays(tmp_path):
 
   for one, other in zip(found["layer"], saved["layer"], strict=True):
     np.testing.assert_array_equal(one, other)
+
+
+def test_a_few_bytes_do_not_take_all_memory(tmp_path):
+  file = tmp_path / "weights.pth"
+  # An object, and where to remember it: at place 2^31 - 1.
+  file.write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+  with pytest.raises(ValueError, match=r"weights.pth is not a readable"):
+    torch_checkpoint.read_torch(file)
+
+  after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  assert after - before < 100_000  # kB
+
+
+def test_a_compressed_archive_is_refused(tmp_path):
+  file = tmp_path / "weights.pth"
+  with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("weights/data.pkl", b"\x80\x02}.")
+
+  with pytest.raises(ValueError, match="it is compressed"):
+    torch_checkpoint.read_torch(file)
