@@ -72,9 +72,10 @@ class Checkpoints:
     full = os.strerror(errno.ENOSPC)
     lines = str(error).splitlines() or [type(error).__name__]
     reason = full if full in str(error) else excerpt.quote(lines[0], 200)
+    way_out = " Free some space." if reason == full else ""
     return OSError(
       f"A checkpoint cannot be written to {self.folder} ({reason}); the one "
-      "before stands. Free some space; the same command resumes from it."
+      f"before stands.{way_out} The same command resumes from it."
     )
 
   def _owner(self, step):
