@@ -137,7 +137,7 @@ def _dispatch_seconds(phase, model, config, clips, mesh):
     return sum(jnp.sum(x) for x in jax.tree.leaves(networks)), ({}, {})
 
   steps = train_step.make_train_steps(
-    loss, optimizer, mesh, source, sampling.clips_per_batch, many_steps=True
+    loss, optimizer, mesh, source, many_steps=True
   )
 
   def dispatch(_):

@@ -57,7 +57,6 @@ def build(
   settings = config.phases[phase.name]
   steps = num_steps(settings, len(clips), config.data.num_frames)
   sampling = make_sampling(phase, config)
-  pipeline.check_batch(sampling, len(clips))
   mesh = device_mesh(settings.clips_per_batch)
   optimizer = make_optimizer(settings, steps)
   many_steps = many_steps_per_dispatch()
@@ -73,7 +72,6 @@ def build(
     optimizer,
     mesh,
     source,
-    settings.clips_per_batch,
     many_steps=many_steps,
   )
   visualize = jax.jit(

@@ -58,7 +58,6 @@ def make_train_steps(
   optimizer: optax.GradientTransformation,
   mesh: Mesh,
   source: DeviceSource | StreamSource,
-  clips_per_batch: int,
   *,
   many_steps: bool,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
@@ -74,18 +73,13 @@ def make_train_steps(
     optimizer: of all networks.
     mesh: the devices.
     source: makes the batches.
-    clips_per_batch: over all devices.
     many_steps: whether `count` counts; the program takes one step otherwise.
       XLA's CPU compiler runs the body of a loop several times slower (jaxlib
       0.10.2).
   """
-  per_device = clips_per_batch // mesh.size
 
   def one_step(state, frozen, arrays, index):
-    first = jax.lax.axis_index(AXIS) * per_device
-    batch = source.make_batch(
-      arrays, state.step, index, first=first, count=per_device
-    )
+    batch = source.make_batch(arrays, state.step, index)
     state, metrics = _update(loss, optimizer, mesh, state, frozen, batch)
     return state, metrics, jnp.isfinite(metrics["loss"])
 

@@ -135,7 +135,7 @@ def test_many_steps_in_one_dispatch_are_the_same_steps_one_by_one(
       numbered_clips(), toy_sampling(), mesh, placement=placement
     )
     steps = train_step.make_train_steps(
-      numbers_loss, optax.sgd(0.01), mesh, source, 8, many_steps=many_steps
+      numbers_loss, optax.sgd(0.01), mesh, source, many_steps=many_steps
     )
     state = train_step.create_state(toy_networks(), optax.sgd(0.01))
     losses = []
@@ -163,7 +163,7 @@ def test_a_dispatch_counts_the_steps_before_the_first_loss_that_is_not_finite():
     numbered_clips(), toy_sampling(), mesh, placement="device"
   )
   steps = train_step.make_train_steps(
-    loss, optax.sgd(2.0), mesh, source, 8, many_steps=True
+    loss, optax.sgd(2.0), mesh, source, many_steps=True
   )
   state = train_step.create_state(
     {"one": {"params": jnp.float32(10)}}, optax.sgd(2.0)

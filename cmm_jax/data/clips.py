@@ -51,12 +51,9 @@ class Clips:
       self._names.append(f"{builder.data_path}, split {split}")
       try:
         self._sources.append(builder.as_data_source(split))
-      except Exception as error:  # as above
+      except Exception as error:  # whatever a damaged file leads to
         raise _damaged(builder.data_path, error) from error
-      # Numbers stand for names that are missing; other files have brackets.
-      names = " ".join(kinds[part][0])
-      if names[:1] in ("", "0") or re.search(r'[{}"\x00-\x1f]', names):
-        raise _damaged(builder.data_path, "it has no names of labels")
+      _check_label_names(builder.data_path / "label.labels.txt")
     self.labels: list[str] = kinds[part][0]
     if any(kind != kinds[part] for kind in kinds.values()):
       raise ValueError(
@@ -162,6 +159,20 @@ def _open_builder(data_dir, name):
       f"The dataset {name!r} is not in {data_dir!r}; build it with\n"
       f"  {_build_command(data_dir, *parts)}"
     ) from error
+
+
+def _check_label_names(file):
+  """Raises a ValueError unless a dataset's file of label names has names.
+
+  Without it TFDS uses numbers, and it takes any lines for names.
+  """
+  try:
+    names = file.read_text().splitlines()
+  except (OSError, UnicodeDecodeError) as error:
+    raise _damaged(file.parent, error) from error
+  usable = (n and n.isprintable() and n == n.strip() for n in names)
+  if not names or not all(usable):
+    raise _damaged(file.parent, f"{file.name} has no names")
 
 
 def _damaged(folder, reason):

@@ -72,12 +72,13 @@ def first_batch(clips: Examples, sampling: pipeline.Sampling) -> pipeline.Batch:
   """The batch of step 0, made on the host."""
   num_frames = len(clips[0]["landmarks"])
 
+  @jax.jit
   def choose():
     return pipeline.choose(len(clips), num_frames, jnp.int32(0), sampling)
 
   choice = _on_host(choose)
   found = _read(clips, choice, sampling)
-  augment = functools.partial(pipeline.augment, sampling=sampling)
+  augment = jax.jit(functools.partial(pipeline.augment, sampling=sampling))
   return jax.device_get(_on_host(augment, found, choice))
 
 
@@ -117,27 +118,18 @@ class DeviceSource:
     return replicate(_arrays(self._clips, self._sampling), self._mesh)
 
   def make_batch(
-    self,
-    arrays: Arrays,
-    step: jax.Array,
-    index: jax.Array,
-    *,
-    first: jax.Array,
-    count: int,
+    self, arrays: Arrays, step: jax.Array, index: int | jax.Array
   ) -> pipeline.Batch:
-    """Makes a part of a step's batch, on the device.
+    """Makes a device's part of a step's batch, in a program mapped over them.
 
     Args:
-      arrays: from `take`.
+      arrays: from `take`, the device's part.
       step: the number of steps before it, int32 [].
-      index: of the step among those that `arrays` are for, int32 [].
-      first: the part's first example, int32 [].
-      count: how many.
+      index: of the step among those that `arrays` are for.
     """
     del index
-    return pipeline.sample(
-      arrays, step, self._sampling, first=first, count=count
-    )
+    part = _part_of_device(self._sampling, self._mesh)
+    return pipeline.sample(arrays, step, self._sampling, **part)
 
 
 class StreamSource:
@@ -158,18 +150,11 @@ class StreamSource:
   ):
     self.spec = PartitionSpec(None, *mesh.axis_names)
     self.max_steps = max_steps
-    self._clips, self._sampling = clips, sampling
+    self._clips, self._sampling, self._mesh = clips, sampling, mesh
     self._choose = functools.partial(
       pipeline.choose, len(clips), len(clips[0]["landmarks"]), sampling=sampling
     )
     self._sharding = NamedSharding(mesh, self.spec)
-    owners = [device.process_index for device in mesh.devices.flat]
-    process = jax.process_index()
-    per_device = sampling.clips_per_batch // len(owners)
-    self._part = {
-      "first": owners.index(process) * per_device,
-      "count": owners.count(process) * per_device,
-    }
     self._batches, self._next_step = None, None
 
   def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -207,7 +192,8 @@ class StreamSource:
 
   def _read_from(self, start):
     """Reads the process's part of each step, in Grain's threads."""
-    choose = jax.jit(functools.partial(self._choose, **self._part))
+    part = _part_of_process(self._sampling, self._mesh)
+    choose = jax.jit(functools.partial(self._choose, **part))
 
     def read(step):
       choice = _on_host(choose, jnp.int32(step))
@@ -218,18 +204,30 @@ class StreamSource:
     return iter(steps.to_iter_dataset(options))
 
   def make_batch(
-    self,
-    arrays: Arrays,
-    step: jax.Array,
-    index: jax.Array,
-    *,
-    first: jax.Array,
-    count: int,
+    self, arrays: Arrays, step: jax.Array, index: int | jax.Array
   ) -> pipeline.Batch:
-    """As `DeviceSource.make_batch`; `arrays` hold the part alone."""
+    """As `DeviceSource.make_batch`."""
     found = {name: array[index] for name, array in arrays.items()}
-    choice = self._choose(step, first=first, count=count)
+    part = _part_of_device(self._sampling, self._mesh)
+    choice = self._choose(step, **part)
     return pipeline.augment(found, choice, self._sampling)
+
+
+def _part_of_device(sampling, mesh):
+  """The part of a batch that the device makes whose program asks."""
+  (axis,) = mesh.axis_names
+  count = sampling.clips_per_batch // mesh.size
+  return {"first": jax.lax.axis_index(axis) * count, "count": count}
+
+
+def _part_of_process(sampling, mesh):
+  """The part of a batch that this process's devices make."""
+  owners = [device.process_index for device in mesh.devices.flat]
+  own, per_device = jax.process_index(), sampling.clips_per_batch // mesh.size
+  return {
+    "first": owners.index(own) * per_device,
+    "count": owners.count(own) * per_device,
+  }
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
@@ -265,7 +263,7 @@ def _on_host(function, *args):
   except RuntimeError:  # JAX_PLATFORMS leaves it out
     device = jax.local_devices()[0]
   with jax.default_device(device):
-    return jax.jit(function)(*args)
+    return function(*args)
 
 
 def _device_memory(mesh):

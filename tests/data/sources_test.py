@@ -29,7 +29,6 @@ def mesh(num_devices=1):
 
 def batches(source, num_devices, start, dispatches):
   """The batches of successive steps, put together from the devices' parts."""
-  per_device = SAMPLING.clips_per_batch // num_devices
 
   @jax.jit
   @functools.partial(
@@ -40,8 +39,7 @@ def batches(source, num_devices, start, dispatches):
     check_vma=False,
   )
   def make(arrays, step, index):
-    first = jax.lax.axis_index("data") * per_device
-    return source.make_batch(arrays, step, index, first=first, count=per_device)
+    return source.make_batch(arrays, step, index)
 
   step, found = start, []
   for count in dispatches:
