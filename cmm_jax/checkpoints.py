@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from cmm_jax import excerpt, run_config
+from cmm_jax import distributed, excerpt, run_config
 
 
 class Checkpoints:
@@ -151,9 +151,16 @@ class Checkpoints:
       f"it is set aside as {aside.name}, and {then}.",
       stacklevel=3,
     )
-    if damaged.exists():
+    if damaged.exists() and distributed.is_main_process():
       damaged.rename(aside)
+    distributed.wait_for_all(f"set aside {damaged}")
     self._manager.reload()
+
+
+def is_saved(workdir: str, phase: str, step: int) -> bool:
+  """Whether a phase has a checkpoint of this step, unread."""
+  folder = pathlib.Path(workdir) / "checkpoints" / phase
+  return (folder / str(step)).is_dir()
 
 
 def load_networks(workdir: str, wanted: Mapping[str, str]) -> dict[str, Any]:

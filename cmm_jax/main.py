@@ -111,17 +111,23 @@ def train_all(config) -> None:
     for phase in its_phases
   ]
   with _lock(config.workdir):
-    ahead = _compile_ahead(work[1:]) if programs.compiles_ahead() else []
-    for number, arguments in enumerate(work):
-      if number and ahead:
-        ahead[number - 1].join()
-      train.run(*arguments)
+    ahead = {}
+    if programs.compiles_ahead():
+      todo = [arguments for arguments in work if not train.is_done(*arguments)]
+      ahead = _compile_ahead(todo[1:])
+    for phase, *arguments in work:
+      if phase.checkpoint_name in ahead:
+        ahead[phase.checkpoint_name].join()
+      train.run(phase, *arguments)
 
 
 def _compile_ahead(work):
-  """Starts a thread for each of the later phases, which compiles for it.
+  """Starts a thread for each phase, which compiles for it.
 
   An error is left for the phase itself to report.
+
+  Returns:
+    The threads by the phases' checkpoints' names.
   """
   from cmm_jax import programs
 
@@ -129,12 +135,13 @@ def _compile_ahead(work):
     with contextlib.suppress(Exception):
       programs.compile_ahead(*arguments)
 
-  threads = [
-    threading.Thread(target=compile_quietly, args=arguments, daemon=True)
-    for arguments in work
-  ]
-  for thread in threads:
+  threads = {}
+  for phase, *arguments in work:
+    thread = threading.Thread(
+      target=compile_quietly, args=(phase, *arguments), daemon=True
+    )
     thread.start()
+    threads[phase.checkpoint_name] = thread
   return threads
 
 

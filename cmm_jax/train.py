@@ -21,14 +21,11 @@ from cmm_jax import (
   runtime,
   weights,
 )
-from cmm_jax.checkpoints import Checkpoints, load_networks
+from cmm_jax.checkpoints import Checkpoints, is_saved, load_networks
 from cmm_jax.data import pipeline, sources
 from cmm_jax.data.clips import Clips
 from cmm_jax.models.base import Model, Phase
-from cmm_jax.train_step import (
-  TrainState,
-  create_state,
-)
+from cmm_jax.train_step import TrainState, create_state
 
 
 def run(
@@ -67,6 +64,19 @@ def run(
         print(f"{name}\n{overview}")
     batch = sources.first_batch(clips, program.sampling)
     _run_steps(phase, config, checkpoints, program, steps, state, frozen, batch)
+
+
+def is_done(
+  phase: Phase, model: Model, config: ml_collections.ConfigDict, clips: Clips
+) -> bool:
+  """Whether the phase's last step is saved; the checkpoint is not read."""
+  del model
+  steps = programs.num_steps(
+    config.phases[phase.name],
+    len(programs.clips_of(phase, clips)),
+    config.data.num_frames,
+  )
+  return is_saved(config.workdir, phase.checkpoint_name, steps)
 
 
 def check(
