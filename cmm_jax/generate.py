@@ -10,12 +10,15 @@ landmarks, as MP4, GIF and NPZ. A baseline has the aligned faces alone.
 
 import pathlib
 import sys
-import warnings
 from collections.abc import Sequence
 
 from absl import app, flags
 
+from cmm_jax import generation_flags
+from cmm_jax.generation_flags import FACE, LOOP, MODES, STRENGTH, WORKDIR
 from cmm_jax.preprocess import detectors
+
+flags.adopt_module_key_flags(generation_flags)
 
 _IMAGES = flags.DEFINE_multi_string(
   "image",
@@ -23,35 +26,14 @@ _IMAGES = flags.DEFINE_multi_string(
   "A photo or a folder of photos; may be repeated.",
   required=True,
 )
-_LABEL = flags.DEFINE_string(
-  "label", "all", "Kind of smile, as the dataset names it, or all."
-)
 _OUT = flags.DEFINE_string("out", "smiles", "Folder to write to.")
-_WORKDIR = flags.DEFINE_string(
-  "workdir",
-  None,
-  "Folder of a run, or a file of weights; by default the weights that come "
-  "with this package.",
-)
 _MODEL = flags.DEFINE_string(
   "model", "cmm_net", "Model of the run: cmm_net, video_gan or cra_net."
-)
-_STRENGTH = flags.DEFINE_float(
-  "strength", 1.0, "How far the smiles go: 0 is still, 1 as learned.", 0, 1.5
 )
 _FRAMES = flags.DEFINE_integer(
   "frames", None, "Frames from neutral to smile; more are slower.", 2, 10_000
 )
 _FPS = flags.DEFINE_float("fps", 20.0, "Frames per second.", 1, 240)
-_LOOP = flags.DEFINE_bool(
-  "loop", False, "Whether the smile fades again, so that the video repeats."
-)
-_FACE = flags.DEFINE_integer(
-  "face", None, "Which face, from the left; by default the largest.", 1
-)
-_MODES = flags.DEFINE_list(
-  "modes", None, "Sequences to write, such as conditional,mode_2."
-)
 _DETECTOR = flags.DEFINE_enum(
   "detector",
   "mediapipe",
@@ -69,17 +51,15 @@ def main(argv: Sequence[str]) -> None:
 
   if len(argv) > 1:
     raise app.UsageError(f"Unknown argument {argv[1]!r}; photos are --image=…")
-  warnings.showwarning = _show_warning
+  generation_flags.print_warnings_in_one_line()
   try:
     files = photo.find(_IMAGES.value)
     from cmm_jax import inference, runtime
 
     runtime.configure()
-    generator = inference.SmileGenerator(_WORKDIR.value, _MODEL.value)
+    generator = inference.SmileGenerator(WORKDIR.value, _MODEL.value)
     generator.detector = detectors.get_detector(_DETECTOR.value)
-    labels = generator.labels if _LABEL.value == "all" else [_LABEL.value]
-    for label in labels:
-      generator.check_label(label)
+    labels = generation_flags.labels(generator)
   except (OSError, ValueError) as error:
     sys.exit(f"error: {error}")
 
@@ -112,19 +92,14 @@ def _generate_all(generator, files, labels):
 
 def _generate(generator, file, labels):
   """The smiles of one photo, by label."""
-  aligned = generator.align(file, face=_FACE.value, max_size=_SIZE.value)
+  aligned = generator.align(file, face=FACE.value, max_size=_SIZE.value)
   for label in labels:
-    smiles = generator.smile([aligned], label, strength=_STRENGTH.value)
-    if _FRAMES.value is not None or _LOOP.value:
-      smiles = smiles.retime(_FRAMES.value, loop=_LOOP.value)
-    if _MODES.value:
-      smiles = smiles.select(_MODES.value)
+    smiles = generator.smile([aligned], label, strength=STRENGTH.value)
+    if _FRAMES.value is not None or LOOP.value:
+      smiles = smiles.retime(_FRAMES.value, loop=LOOP.value)
+    if MODES.value:
+      smiles = smiles.select(MODES.value)
     yield label, smiles
-
-
-def _show_warning(message, *_):
-  """Prints a warning in one line."""
-  print(f"warning: {message}", file=sys.stderr)
 
 
 def _folder_names(files):

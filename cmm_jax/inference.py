@@ -168,11 +168,11 @@ class Generator:
         f"{list(faces.shape)} and {list(points.shape)}; preprocess.align makes "
         "such faces from photos."
       )
-    numbers = [self.labels.index(label) for label in labels]
+    numbers = np.array([self.labels.index(name) for name in labels], np.int32)
     inputs = {
       "first_frame": faces,
       "first_points": points,
-      "label": np.array(numbers, np.int32),
+      "label": numbers,
       "strength": np.full(batch, strength, np.float32),
     }
     return Smiles(**self._program(inputs), faces=faces)
@@ -196,9 +196,8 @@ class Generator:
     """Detects and aligns a face of a photo; warns if it is not neutral.
 
     Args:
-      photo: a path, or an RGB image as uint8 [h w 3].
+      photo, face, max_size: as in `__call__`, of one photo.
       name: what messages and folders call the photo, if it is an image.
-      face, max_size: as in `__call__`.
 
     Raises:
       ValueError: the photo shows no usable face.
@@ -206,7 +205,13 @@ class Generator:
     """
     image, source, name = self._read(photo, name, max_size)
     detected = self.detector.detect(image)
-    chosen = _choose_face(detected, face, source)
+    if face is None and len(detected) > 1:
+      warnings.warn(
+        f"{source} shows {len(detected)} faces; the largest is taken. Choose "
+        "another by its number from the left: --face=1.",
+        stacklevel=2,
+      )
+    chosen = faces.choose(detected, face, source)
     aligned = self._align(image, chosen, name, source)
     for finding in aligned.findings:
       warnings.warn(finding.message, stacklevel=2)
@@ -227,10 +232,8 @@ class Generator:
       OSError: the photo cannot be read.
     """
     image, source, name = self._read(photo, name, max_size)
-    usable = faces.usable(self.detector.detect(image), source)
-    return [
-      self._align(image, face, name, source) for face in _from_left(usable)
-    ]
+    found = faces.from_left(faces.usable(self.detector.detect(image), source))
+    return [self._align(image, face, name, source) for face in found]
 
   def _read(self, photo, name, max_size):
     """The image, what messages call it, and its name."""
@@ -344,26 +347,3 @@ def to_arrays(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     return {"landmark_images": images, "frames": frames, "motion": motion}
 
   return generate_arrays
-
-
-def _choose_face(detected, number, source):
-  """The face with this number from the left, or the largest."""
-  if number is None:
-    if len(detected) > 1:
-      warnings.warn(
-        f"{source} shows {len(detected)} faces; the largest is taken. Choose "
-        "another by its number from the left: --face=1.",
-        stacklevel=3,
-      )
-    return faces.largest(detected, source)
-  ordered = _from_left(detected)
-  if ordered and not 1 <= number <= len(ordered):
-    raise ValueError(
-      f"{source} shows {len(ordered)} faces, and face {number} was asked for; "
-      f"faces are counted from the left, from 1 to {len(ordered)}."
-    )
-  return faces.largest(ordered[number - 1 : number], source)
-
-
-def _from_left(detected):
-  return sorted(detected, key=lambda face: face.points[:, 0].mean())

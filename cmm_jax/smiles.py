@@ -77,13 +77,7 @@ class Smiles:
     Raises:
       ValueError: a name is unknown.
     """
-    for name in sequences:
-      if name not in self.sequence_names:
-        raise ValueError(
-          f"There is no sequence {name!r}; choose from "
-          f"{', '.join(self.sequence_names)}."
-        )
-    index = [self.sequence_names.index(name) for name in sequences]
+    index = find_sequences(sequences, self.sequence_names)
     return dataclasses.replace(
       self._map(lambda array: array[:, index]), sequence_names=tuple(sequences)
     )
@@ -281,6 +275,23 @@ class Smiles:
       self,
       **{n: None if a is None else function(a) for n, a in arrays.items()},
     )
+
+
+def find_sequences(
+  wanted: Sequence[str], sequence_names: Sequence[str]
+) -> list[int]:
+  """The indices of sequences among all of them, by name.
+
+  Raises:
+    ValueError: a name is unknown.
+  """
+  for name in wanted:
+    if name not in sequence_names:
+      raise ValueError(
+        f"There is no sequence {name!r}; choose from "
+        f"{', '.join(sequence_names)}."
+      )
+  return [sequence_names.index(name) for name in wanted]
 
 
 def _enlarge(frames):

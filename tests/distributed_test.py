@@ -87,7 +87,9 @@ def train_in_two_processes(workdir, data_dir, finished, *, signals, **settings):
 def _stop(errors):
   """The step and the phase at which a process says that SIGTERM stopped it."""
   assert "Traceback" not in errors
-  pattern = r"Stopped by SIGTERM after step (\d+) of phase (\w+), which is saved"
+  pattern = (
+    r"Stopped by SIGTERM after step (\d+) of phase (\w+), which is saved"
+  )
   return re.search(pattern, errors).groups()
 
 

@@ -19,6 +19,7 @@ ORDER = (
     "examples",
     "excerpt",
     "folder_lock",
+    "generation_flags",
     "landmarks",
     "ops",
     "package_files",

@@ -57,13 +57,7 @@ class Curves:
     Raises:
       ValueError: a name is unknown.
     """
-    for name in sequences:
-      if name not in self.sequence_names:
-        raise ValueError(
-          f"There is no sequence {name!r}; choose from "
-          f"{', '.join(self.sequence_names)}."
-        )
-    index = [self.sequence_names.index(name) for name in sequences]
+    index = smiles.find_sequences(sequences, self.sequence_names)
     return dataclasses.replace(
       self, weights=self.weights[index], sequence_names=tuple(sequences)
     )

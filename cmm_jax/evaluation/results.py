@@ -216,6 +216,7 @@ def _write_videos(folder, test):
       videos.write,
       [folder / model / f"{clip['clip']}.mp4" for clip in test.clips],
       test.videos(model),
+      [model != ORIGINALS] * len(test.clips),
       min_calls=_MIN_PARALLEL_VIDEOS,
     )
   atomic.write_atomically(folder / "clips.csv", "\n".join(lines) + "\n")

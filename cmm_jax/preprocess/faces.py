@@ -190,6 +190,35 @@ def largest(faces: Sequence[Face], source: str = "the image") -> Face:
   return max(usable(faces, source), key=lambda face: face.area)
 
 
+def choose(
+  faces: Sequence[Face], number: int | None, source: str = "the image"
+) -> Face:
+  """Returns one of the faces, provided that it is large enough.
+
+  Args:
+    faces: the faces of one image.
+    number: which, counted from the left from 1 on; None is the largest.
+    source: what error messages call the image.
+
+  Raises:
+    ValueError: there is no face of this number.
+    NoFaceError, SmallFaceError: as for `usable`.
+  """
+  if number is None or not faces:
+    return largest(faces, source)
+  if not 1 <= number <= len(faces):
+    raise ValueError(
+      f"{source} shows {len(faces)} faces, and face {number} was asked for; "
+      f"faces are counted from the left, from 1 to {len(faces)}."
+    )
+  return largest(from_left(faces)[number - 1 : number], source)
+
+
+def from_left(faces: Sequence[Face]) -> list[Face]:
+  """Returns the faces in the order of the centers of their landmarks."""
+  return sorted(faces, key=lambda face: face.points[:, 0].mean())
+
+
 def usable(faces: Sequence[Face], source: str = "the image") -> list[Face]:
   """Returns the faces that are large enough, at least one.
 

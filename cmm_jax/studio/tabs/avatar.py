@@ -4,6 +4,7 @@ import gradio as gr
 
 from cmm_jax.studio import avatar_videos, stage_view, worker
 from cmm_jax.studio.studio import EVENT, STATIC, Studio, own_html, why
+from cmm_jax.studio.tabs import job_updates
 
 TITLE = "Avatar"
 
@@ -63,17 +64,9 @@ def build(studio: Studio, page: gr.Blocks) -> None:
     except worker.QueueFullError as error:
       yield {progress: stage_view.message(str(error), "error")}
       return
-    shown = None
-    async for place in studio.follow(job):
-      update = {progress: stage_view.progress(job, place)}
-      if job.result is not shown:
-        shown = job.result
-        update[stage] = stage_view.stage(shown, studio.files.add)
+    async for update in job_updates.follow(studio, job, progress, stage):
       yield update
-    update = {progress: stage_view.message(why(job.error), "error")}
-    if job.result is not None:
-      update[stage] = stage_view.stage(job.result, studio.files.add)
-    yield update
+    yield {progress: stage_view.message(why(job.error), "error")}
 
   start.click(
     run,

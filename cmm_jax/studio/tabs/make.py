@@ -12,6 +12,7 @@ from cmm_jax.studio import (
   worker,
 )
 from cmm_jax.studio.studio import EVENT, STATIC, Studio, own_html, why
+from cmm_jax.studio.tabs import job_updates
 
 TITLE = "Studio"
 
@@ -135,23 +136,15 @@ def build(studio: Studio, page: gr.Blocks) -> None:
       return
     busy = {start: gr.Button(interactive=False), stop: gr.Button(visible=True)}
     yield {labels_error: "", **busy}
-    shown = None
-    async for place in studio.follow(job):
-      update = {progress: stage_view.progress(job, place)}
-      if job.result is not shown:
-        shown = job.result
-        update[stage] = stage_view.stage(shown, studio.files.add)
+    async for update in job_updates.follow(studio, job, progress, stage):
       yield update
     ended = why(job.error)
     kind = "error" if job.error and not _stopped(job) else "note"
-    update = {
+    yield {
       progress: stage_view.message(ended, kind),
       start: gr.Button(interactive=True),
       stop: gr.Button(visible=False),
     }
-    if job.result is not None and job.result is not shown:
-      update[stage] = stage_view.stage(job.result, studio.files.add)
-    yield update
 
   def cancel(request: gr.Request):
     job = studio.sessions.get(request.session_hash).jobs.get(TITLE)
