@@ -36,6 +36,28 @@ def test_a_smile_is_named_by_what_mouth_and_eyes_do(last, name):
   assert smile_kinds.measure(face(), face(**last)).name == name
 
 
+def test_lips_between_which_teeth_show_are_parted():
+  points = face() * 0.4 + [32, 20]
+  frame = np.full((64, 64, 3), 90, np.uint8)
+  motion = np.zeros((64, 64, 6), np.float16)
+  # Below the nose, half a lip and half white: (1 - 0.5) * lip + 0.5 * white.
+  lip, white = 90 / 127.5 - 1, 1.0
+  motion[44, 30:34, 2] = 0.5
+  motion[44, 30:34, 3:] = white
+  frame[44, 30:34] = round(127.5 * (0.5 * (lip + white) + 1))
+
+  light = smile_kinds.painted_light(points, frame, motion)
+
+  # Half of the way from 90 to 255, of 255.
+  assert light == pytest.approx(0.5 * (255 - 90) / 255, abs=0.01)
+  assert smile_kinds.measure(face(), face(), light).name == "Parted lips"
+  motion[44, 30:34, 2] = 0.1
+  frame[44, 30:34] = round(127.5 * (0.9 * lip + 0.1 * white + 1))
+  light = smile_kinds.painted_light(points, frame, motion)
+  assert light == pytest.approx(0.1 * (255 - 90) / 255, abs=0.01)
+  assert smile_kinds.measure(face(), face(), light).name == "Closed lips"
+
+
 def test_the_measures_are_changes_from_the_neutral_face():
   kind = smile_kinds.measure(face(gap=0.02), face(gap=0.12, eyes=3.0, width=58))
 

@@ -201,11 +201,16 @@ def measure(
 ) -> list[smile_kinds.SmileKind | None]:
   """The kind of each smile of the first face, from its last frame."""
   kinds = []
-  for frames in smiles.frames[0]:
-    found = generator.detector.detect(frames[-1])
-    kinds.append(
-      smile_kinds.measure(face.points, found[0].points) if found else None
-    )
+  for index, last in enumerate(smiles.frames[0, :, -1]):
+    found = generator.detector.detect(last)
+    if not found:
+      kinds.append(None)
+      continue
+    light = 0.0
+    if smiles.motion is not None:
+      motion = smiles.motion[0, index, -1]
+      light = smile_kinds.painted_light(face.points, last, motion)
+    kinds.append(smile_kinds.measure(face.points, found[0].points, light))
   return kinds
 
 

@@ -114,10 +114,11 @@ def _measured(clip):
   sequence = clip.sequence.replace("_", " ")
   if clip.kind is None:
     return f"{sequence}: no face was found in the last frame"
-  lips = max(0, round(100 * clip.kind.mouth_gap))
+  gap = max(0, round(100 * clip.kind.mouth_gap))
+  lips = f"lips {gap} % apart" + ", teeth" * clip.kind.shows_teeth
   eyes = round(100 * (1 - clip.kind.eyes))
   eyes = f"eyes {eyes} % narrower" if eyes > 0 else "eyes as before"
-  return f"{sequence}: lips {lips} % apart, {eyes}"
+  return f"{sequence}: {lips}, {eyes}"
 
 
 def _download(address, text, form, name=""):
