@@ -8,9 +8,10 @@ are. All of it takes hours on two cores. Disks that are full or read-only need
 root, for file systems in memory are mounted.
 """
 
+import functools
+import importlib.util
 import os
 import pathlib
-import shutil
 import signal
 import sys
 import tempfile
@@ -23,8 +24,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from absl import app, flags, logging
 
 from faults import (
+  bench,
   damage,
+  disks,
   fuzz,
+  guided,
   inputs,
   network,
   numerics,
@@ -43,8 +47,7 @@ _BENCH = flags.DEFINE_string(
 
 
 def _inputs(kind, count):
-  keep = pathlib.Path(_KEEP.value) if _KEEP.value else None
-  outcome = fuzz.run(kind, count, keep)
+  outcome = fuzz.run(kind, count, _keep())
   return table.Row(
     f"damaged or hostile input: {kind.name}",
     outcome.tried,
@@ -54,6 +57,14 @@ def _inputs(kind, count):
     outcome.seconds,
     tuple(f"{n}: {reason}" for n, reason in list(outcome.lost.items())[:10]),
   )
+
+
+def _keep():
+  if not _KEEP.value:
+    return None
+  folder = pathlib.Path(_KEEP.value)
+  folder.mkdir(parents=True, exist_ok=True)
+  return folder.absolute()
 
 
 def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
@@ -66,12 +77,12 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
   def number(count):
     return max(1, round(count * _SHARE.value))
 
-  bench = []
+  @functools.cache
+  def trained():
+    return bench.Bench(folder / "bench")
 
   def on_bench(function, *arguments):
-    if not bench:
-      bench.append(runs.Bench(folder / "bench"))
-    return function(bench[0], *arguments)
+    return function(trained(), *arguments)
 
   found = {
     f"input {kind.name}": lambda kind=kind: _inputs(kind, number(2000))
@@ -98,27 +109,21 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
     "training SIGTERM": lambda: on_bench(
       runs.kills, number(10), signal.SIGTERM
     ),
-    "network": lambda: on_bench(
-      lambda bench: network.commands(
-        bench.run,
-        _copy(bench.folder / "unbroken", bench.folder / "offline_run"),
-      )
-    ),
+    "network": lambda: on_bench(network.commands),
     "training odd": lambda: on_bench(runs.odd_datasets),
     "training clock": lambda: on_bench(runs.clock_jumps, number(3)),
     "training twice": lambda: on_bench(runs.two_at_once, number(3)),
   }
-  if runs.may_mount():
+  if importlib.util.find_spec("atheris"):
+    found["guided"] = lambda: guided.parsers(
+      inputs.KINDS, 180 * _SHARE.value, _keep()
+    )
+  if disks.may_mount():
     found |= {
-      "training full disk": lambda: on_bench(runs.full_disks, number(10)),
-      "training read-only": lambda: on_bench(runs.read_only),
+      "training full disk": lambda: on_bench(disks.full_disks, number(10)),
+      "training read-only": lambda: on_bench(disks.read_only),
     }
   return found
-
-
-def _copy(folder, copy):
-  shutil.rmtree(copy, ignore_errors=True)
-  return pathlib.Path(shutil.copytree(folder, copy))
 
 
 def _new(folder):

@@ -1,9 +1,7 @@
 """Files of a run and of a dataset that are damaged, or another run's."""
 
-import collections
 import pathlib
 import shutil
-import time
 import warnings
 
 import numpy as np
@@ -36,7 +34,8 @@ def checkpoints(folder: pathlib.Path, count: int) -> table.Row:
   good = {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
   damaged = [file for file in sorted(good) if "2" in file.parts]
 
-  def attempt(random, number):
+  def attempt(number):
+    random = np.random.default_rng(number)
     file = damaged[number % len(damaged)]
     changed = _damage(good[file], good[random.choice(damaged)], random)
     shutil.rmtree(folder)
@@ -58,7 +57,7 @@ def checkpoints(folder: pathlib.Path, count: int) -> table.Row:
     ):
       assert np.array_equal(one, other), "other weights"
 
-  return _tries("damaged file of a checkpoint", count, attempt)
+  return table.tries("damaged file of a checkpoint", range(count), attempt)
 
 
 def shards(folder: pathlib.Path, count: int) -> table.Row:
@@ -82,7 +81,8 @@ def shards(folder: pathlib.Path, count: int) -> table.Row:
   files = [file for file in sorted(info.parent.iterdir()) if file.is_file()]
   others = [file.read_bytes() for file in files]
 
-  def attempt(random, number):
+  def attempt(number):
+    random = np.random.default_rng(number)
     file = files[number % len(files)]
     content = file.read_bytes()
     changed = _damage(content, others[random.integers(len(others))], random)
@@ -102,7 +102,7 @@ def shards(folder: pathlib.Path, count: int) -> table.Row:
       for name in other:
         assert np.array_equal(one[name], other[name]), f"other {name}"
 
-  return _tries("damaged file of a dataset", count, attempt)
+  return table.tries("damaged file of a dataset", range(count), attempt)
 
 
 def _damage(content, other, random):
@@ -115,19 +115,3 @@ def _damage(content, other, random):
   if kind == 2:
     return other
   return mutations._flip(content, [], random)
-
-
-def _tries(kind, count, attempt):
-  lost, slowest = [], 0.0
-  for number in range(count):
-    start = time.monotonic()
-    try:
-      attempt(np.random.default_rng(number), number)
-    except Exception as error:
-      lost.append(f"{number}: {type(error).__name__}: {error}")
-    slowest = max(slowest, time.monotonic() - start)
-  counted = collections.Counter(text.split(": ", 1)[1] for text in lost)
-  details = tuple(f"{n} × {text}" for text, n in counted.most_common(10))
-  return table.Row(
-    kind, count, count - len(lost), len(lost), 0, slowest, details
-  )

@@ -10,18 +10,18 @@ import pytest
 
 from cmm_jax import checkpoints, monitor, train_step, video
 from cmm_jax.data.clips import Clips
-from faults import runs
+from faults import disks
 from tfds_builders import face_clips
 
 pytestmark = pytest.mark.skipif(
-  not runs.may_mount(), reason="only root mounts file systems"
+  not disks.may_mount(), reason="only root mounts file systems"
 )
 
 
 @pytest.fixture
 def disk(tmp_path):
   """A disk of 512 kB."""
-  with runs.small_disk(tmp_path / "disk", 512) as folder:
+  with disks.small_disk(tmp_path / "disk", 512) as folder:
     yield folder
 
 

@@ -52,7 +52,7 @@ def run(kind, count: int, keep: pathlib.Path | None = None) -> Outcome:
   """Tries the good files of a kind, then damaged ones, `count` in all.
 
   Args:
-    kind: an `inputs.Kind`.
+    kind: a `kind.Kind`.
     count: the number of files.
     keep: a folder to which the files that went wrong are written.
   """
@@ -118,7 +118,7 @@ def sample(kind, count: int, folder: pathlib.Path) -> Outcome:
   """Tries as `run` does, but in this process, which a parser could end.
 
   Args:
-    kind: an `inputs.Kind`.
+    kind: a `kind.Kind`.
     count: the number of files.
     folder: an empty folder.
   """
@@ -171,7 +171,6 @@ def _read_all(kind, first, count, good, keep):
       result, reason = read(kind, file, folder)
       seconds = time.perf_counter() - start
     if result == "lost" and keep:
-      keep.mkdir(parents=True, exist_ok=True)
       (keep / f"{kind.name}_{number}{kind.suffix}").write_bytes(content)
     _report(number=number, result=result, reason=reason, seconds=seconds)
 

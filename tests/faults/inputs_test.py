@@ -7,7 +7,8 @@ from etils import epath
 from cmm_jax import excerpt, video
 from cmm_jax.preprocess import action_units, decode, photo
 from cmm_jax.user_study import database
-from faults import fuzz, inputs, mutations
+from faults import fuzz, inputs, media_files, mutations, run_files
+from faults.kind import Kind
 
 _COUNT = 40  # of each kind; python -m tests.faults tries thousands
 
@@ -35,7 +36,7 @@ def test_a_parser_that_crashes_hangs_or_says_nothing_is_noticed(
       raise ValueError(f"{path} is damaged\nin two lines")
     raise ValueError(f"{path} is damaged")
 
-  kind = inputs.Kind("broken", lambda folder: _write(folder, "a"), read)
+  kind = Kind("broken", lambda folder: _write(folder, "a"), read)
 
   outcome = fuzz.sample(kind, 4, tmp_path)
 
@@ -52,7 +53,7 @@ def _write(folder, text):
 
 def test_the_same_number_is_the_same_damage():
   good = [b"some bytes of a file", b"and of another"]
-  kind = inputs.Kind("some", None, None, mutations.mutate_bytes)
+  kind = Kind("some", None, None, mutations.mutate_bytes)
 
   files = [fuzz.damaged(kind, good, number) for number in range(20)]
 
@@ -82,7 +83,7 @@ def test_long_values_are_quoted_in_part():
 
 
 def test_an_avi_whose_frames_have_lengths_of_their_own_is_read(tmp_path):
-  inputs._write_videos(".avi", ["mpeg4"])(tmp_path)
+  media_files.write_videos(".avi", ["mpeg4"])(tmp_path)
 
   opened = decode.open_video(tmp_path / "variable_mpeg4.avi")
 
@@ -109,7 +110,7 @@ def test_frames_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_flipped_bit_in_a_study_is_noticed_when_it_is_opened(tmp_path):
-  inputs._write_study(tmp_path)
+  run_files.write_study(tmp_path)
   file = tmp_path / "study.sqlite"
   content = bytearray(file.read_bytes())
   place = content.index(b"0" * 30)  # in a participant's token

@@ -1,10 +1,11 @@
 """Commands run with sockets that refuse all machines but their own."""
 
 import pathlib
+import shutil
 import sys
-from collections.abc import Callable, Sequence
 
 from faults import table
+from faults.bench import Bench
 
 # Put before a command: addresses of this machine remain, for processes that
 # talk to each other and for servers.
@@ -53,18 +54,12 @@ def command(log: pathlib.Path, module: str, *arguments: str) -> list[str]:
   return [sys.executable, "-c", _REFUSE, str(log), module, *arguments]
 
 
-def commands(
-  run: Callable[[Sequence[str]], object], workdir: pathlib.Path
-) -> table.Row:
-  """Runs the commands on a trained run, all of them offline.
-
-  Args:
-    run: runs a command line in the project's folder; returns what
-      `subprocess.run` does.
-    workdir: of a run of the smallest config; is written to.
-  """
-  out = workdir.parent / "offline"
+def commands(bench: Bench) -> table.Row:
+  """Runs the commands on a trained run, all of them offline."""
+  workdir, out = bench.folder / "offline_run", bench.folder / "offline"
   log = out.with_suffix(".log")
+  shutil.rmtree(workdir, ignore_errors=True)
+  shutil.copytree(bench.folder / "unbroken", workdir)
   photo = "--image=cmm_jax/examples/mona_lisa.jpg"
   attempts = {
     "generate": ("cmm_jax.generate", photo, f"--out={out / 'smiles'}"),
@@ -75,7 +70,7 @@ def commands(
     "train": (
       *("cmm_jax.main", "--config=configs/smoke.py"),
       *("--config.data.name=miniature", f"--config.workdir={out / 'run'}"),
-      f"--config.data.data_dir={workdir.parent / 'data'}",
+      f"--config.data.data_dir={bench.folder / 'data'}",
     ),
     "evaluate": ("cmm_jax.evaluate", f"--workdir={workdir}"),
     "report": ("cmm_jax.report", f"--workdir={workdir}"),
@@ -93,19 +88,12 @@ def commands(
       f"--videos={workdir / 'evaluation' / 'videos'}",
     ),
   }
-  lost = []
-  for name, (module, *arguments) in attempts.items():
-    done = run(command(log, module, *arguments))
-    tried = log.read_text() if log.exists() else ""
-    if tried:
-      lost.append(f"{name}: {tried.splitlines()[0]}")
-      log.unlink()
-    elif done.returncode:
-      lost.append(f"{name} ended with {done.returncode}: {done.stderr[-500:]}")
-  return table.Row(
-    "commands without a network",
-    len(attempts),
-    len(attempts) - len(lost),
-    len(lost),
-    details=tuple(lost),
-  )
+
+  def attempt(name):
+    log.write_text("")
+    done = bench.run(command(log, *attempts[name]))
+    tried = log.read_text()
+    assert not tried, tried.splitlines()[0]
+    assert done.returncode == 0, done.stderr[-500:]
+
+  return bench.tries("commands without a network", attempts, attempt)

@@ -3,6 +3,9 @@
 import dataclasses
 import pathlib
 import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -43,6 +46,35 @@ class Row:
     )
     cells = self.kind, self.tried, self.survived, self.lost, memory, seconds
     return f"| {' | '.join(map(str, cells))} |"
+
+
+def tries(
+  kind: str, cases: Iterable[Any], attempt: Callable[[Any], object]
+) -> Row:
+  """Tries every case; it is lost if the attempt raises.
+
+  Args:
+    kind: of the row.
+    cases: what is tried.
+    attempt: takes a case.
+  """
+  tried, lost, slowest = 0, [], 0.0
+  for case in cases:
+    start = time.monotonic()
+    tried += 1
+    try:
+      attempt(case)
+    except Exception as error:
+      lost.append(f"{case}: {type(error).__name__}: {error}")
+    slowest = max(slowest, time.monotonic() - start)
+  return Row(
+    kind,
+    tried,
+    tried - len(lost),
+    len(lost),
+    seconds=slowest,
+    details=tuple(lost[:10]),
+  )
 
 
 def to_markdown(rows: dict[str, str]) -> str:
