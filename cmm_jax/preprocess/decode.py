@@ -188,12 +188,12 @@ def _decode_file(video, wanted, last):
         if frame.is_corrupt:
           raise _broken(video.path, "a damaged frame", number)
         if number in wanted:
-          yield number, _to_upright_rgb(frame, aspect_ratio)
+          yield number, _to_upright_rgb(frame, aspect_ratio, video.path)
         if number == last:
           return
         number += 1
       if number and len(video) - number <= FRAME_COUNT_TOLERANCE:
-        image = _to_upright_rgb(frame, aspect_ratio)
+        image = _to_upright_rgb(frame, aspect_ratio, video.path)
         missing = sorted(set(wanted) & set(range(number, len(video))))
         yield from ((other, image) for other in missing)
         return
@@ -211,13 +211,15 @@ def _check_size(path, width, height):
     )
 
 
-def _to_upright_rgb(frame, aspect_ratio):
+def _to_upright_rgb(frame, aspect_ratio, path):
   """RGB with square pixels, rotated as the file specifies."""
   pixels = frame.to_ndarray(format="rgb24")
   if aspect_ratio and aspect_ratio != 1:
-    size = (round(pixels.shape[1] * float(aspect_ratio)), pixels.shape[0])
+    height, width = pixels.shape[:2]
+    width = max(1, round(width * float(aspect_ratio)))  # may be any number
+    _check_size(path, width, height)
     pixels = np.asarray(
-      Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+      Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
     )
   quarters = round(frame.rotation / 90) % 4  # counterclockwise, as np.rot90
   return (

@@ -113,6 +113,23 @@ def test_pixels_are_made_square(tmp_path):
   assert decode.read(path).shape == (8, 48, 96, 3)
 
 
+def test_pixels_of_an_absurd_shape_fill_no_memory(tmp_path):
+  path, ratio = tmp_path / "odd.mp4", fractions.Fraction(3, 2)
+  write(path, moving(), "mpeg4", 40 * np.arange(8), sample_aspect_ratio=ratio)
+  content = path.read_bytes()
+  place = content.index(b"pasp") + 4
+
+  def claim(width, height):
+    ratio = struct.pack(">II", width, height)
+    path.write_bytes(content[:place] + ratio + content[place + 8 :])
+
+  claim(1, 10**6)
+  assert decode.read(path).shape == (8, 48, 1, 3)
+  claim(10**6, 1)
+  with pytest.raises(decode.VideoError, match=r"odd\.mp4' is too large: 64000"):
+    decode.read(path)
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "avi"])
 def test_a_truncated_video_of_another_format_is_an_error_that_names_it(
   tmp_path, suffix
