@@ -99,7 +99,7 @@ def true_weights(name, num_frames):
   key = [0, int(identity), smile.LABELS.index(label), int(number), 1]
   acted = smile.simulate(label, np.random.default_rng(key), num_frames)
   every = np.zeros((num_frames, len(arkit.NAMES)))
-  every[:, arkit.SMILE_COLUMNS] = expression.blendshape_weights(acted)
+  every[:, arkit.RENDERED_COLUMNS] = expression.blendshape_weights(acted)
   return every
 
 

@@ -40,8 +40,12 @@ NAMES = (
 
 # The blendshapes of smiles, which are fitted; the others stay at 0. Landmarks
 # cannot tell all 52 apart, and some do not move landmarks at all.
-SMILE_NAMES = expression.BLENDSHAPES
+SMILE_NAMES = expression.SMILE_BLENDSHAPES
 SMILE_COLUMNS = np.array([NAMES.index(name) for name in SMILE_NAMES])
+# Those that the renderer of virtual faces takes.
+RENDERED_COLUMNS = np.array(
+  [NAMES.index(name) for name in expression.BLENDSHAPES]
+)
 
 
 @functools.cache

@@ -119,7 +119,7 @@ def render(
   )
   return scene.render_image(
     parts.person(),
-    np.asarray(weights, np.float32)[arkit.SMILE_COLUMNS],
+    np.asarray(weights, np.float32)[arkit.RENDERED_COLUMNS],
     np.zeros(2, np.float32),
     surroundings,
     0,

@@ -13,7 +13,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cmm_jax.virtual_face import appearance, head, scene, smile
+from cmm_jax.virtual_face import appearance, head, scene, smile, surprise
+from cmm_jax.virtual_face.expression import Expression
+
+# A clip's bytes depend on the place of its label: further labels go to the end.
+LABELS = (*smile.LABELS, surprise.LABEL)
 
 # The purpose of a random generator is the last number of its seed.
 _PERSON, _SMILE, _SCENE = range(3)
@@ -21,12 +25,12 @@ _PERSON, _SMILE, _SCENE = range(3)
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """One smile of one person.
+  """One expression of one person.
 
   Attributes:
     name: such as "virtual_007_posed_2"; clips of a label count from 1.
     subject: such as "virtual_007".
-    label: one of `smile.LABELS`.
+    label: one of `LABELS`.
     frames: aligned.
     landmarks: (x, y) in pixels of the frames.
     action_units: AU06 and AU12, 0 to 5.
@@ -68,8 +72,8 @@ def render_identity(
   clips = []
   for label, count in counts.items():
     for number in range(1, count + 1):
-      key = [seed, identity, smile.LABELS.index(label), number]
-      expression = smile.simulate(
+      key = [seed, identity, LABELS.index(label), number]
+      expression = _simulate(
         label, np.random.default_rng([*key, _SMILE]), num_frames
       )
       surroundings = scene.sample_scene(
@@ -87,6 +91,14 @@ def render_identity(
         )
       )
   return clips
+
+
+def _simulate(
+  label: str, rng: np.random.Generator, num_frames: int
+) -> Expression:
+  if label == surprise.LABEL:
+    return surprise.simulate(rng, num_frames, smile.FRAMES_PER_SECOND)
+  return smile.simulate(label, rng, num_frames)
 
 
 def render_all(

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 
 from cmm_jax.virtual_face import head
 
-# Columns of the weights. Pairs are (left, right) from the person's view.
-BLENDSHAPES = (
+# What smiles move. Pairs are (left, right) from the person's view.
+SMILE_BLENDSHAPES = (
   "mouthSmileLeft", "mouthSmileRight",
   "mouthDimpleLeft", "mouthDimpleRight",
   "mouthStretchLeft", "mouthStretchRight",
@@ -27,6 +27,8 @@ BLENDSHAPES = (
   "browOuterUpLeft", "browOuterUpRight",
   "browDownLeft", "browDownRight",
 )  # fmt: skip
+# Columns of the weights.
+BLENDSHAPES = (*SMILE_BLENDSHAPES, "eyeWideLeft", "eyeWideRight")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Expression:
   opening: Float[np.ndarray, " t"]  # of the lips and the jaw (AU25 and AU26)
   closing: Float[np.ndarray, " t"]  # of the eyes (AU43), 1 is shut
   brows: Float[np.ndarray, " t"]  # -1 lowered to 1 raised
+  jaw_drop: Float[np.ndarray, " t"]  # without the lips of a smile (AU26, AU27)
+  wide_eyes: Float[np.ndarray, " t"]  # upper lid raiser (AU05)
   asymmetry: float  # of AU06 and AU12; positive: stronger on the left
   gaze: Float[np.ndarray, "t 2"]  # right and up, in radians
 
@@ -56,7 +60,7 @@ def blendshape_weights(expression: Expression) -> Float[np.ndarray, "t u"]:
   set_pair("mouthStretch", 0.25 * opening)
   set_pair("mouthUpperUp", 0.55 * opening)
   set_pair("mouthLowerDown", 0.40 * opening)
-  weights["jawOpen"] = 0.26 * opening
+  weights["jawOpen"] = 0.26 * opening + 0.60 * expression.jaw_drop
   # A shut eye cannot squint.
   squint = expression.au06 * (1 - 0.75 * expression.closing)
   set_pair("cheekSquint", 1.0 * expression.au06, expression.asymmetry)
@@ -66,6 +70,7 @@ def blendshape_weights(expression: Expression) -> Float[np.ndarray, "t u"]:
   weights["browInnerUp"] = raised
   set_pair("browOuterUp", raised)
   set_pair("browDown", np.maximum(-expression.brows, 0))
+  set_pair("eyeWide", expression.wide_eyes * (1 - expression.closing))
   stacked = np.stack([weights[name] for name in BLENDSHAPES], axis=1)
   return stacked.astype(np.float32)
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
+from cmm_jax.virtual_face import time_course
 from cmm_jax.virtual_face.expression import Expression
 
 LABELS = ("spontaneous", "posed")
@@ -124,34 +125,40 @@ def simulate(
   onset = float(np.clip(onset, 0.2, style.longest_onset))
   amplitude = rng.normal(priors.amplitude, priors.amplitude_spread)
   amplitude = float(np.clip(amplitude, 0.25, 1.05))
-  wavering = priors.wavering * _slow_noise(rng, time, seconds=0.25)
+  wavering = priors.wavering * time_course.slow_noise(rng, time, seconds=0.25)
 
-  rise = _rise((time - start) / onset)
+  rise = time_course.minimum_jerk((time - start) / onset)
   au12 = np.clip(amplitude * rise * (1 + wavering * rise), 0, 1.1)
   gain = style.faint_au06_gain
   if rng.uniform() < priors.au06_chance:
     gain = max(0.1, rng.normal(priors.au06_gain, style.au06_gain_spread))
   lag = rng.normal(0, priors.au06_lag)
-  raised = _rise((time - max(start + lag, 0.05)) / onset)
+  raised = time_course.minimum_jerk((time - max(start + lag, 0.05)) / onset)
   au06 = np.clip(gain * amplitude * raised * (1 + wavering * raised), 0, 1)
 
   opening = np.zeros(num_frames)
   if rng.uniform() < style.open_chance:
     amount = rng.uniform(*style.open_amount)
     delay = start + 0.15 * onset + rng.uniform(*style.open_lag)
-    opening = amount * _rise((time - delay) / onset) * (1 + wavering)
+    opening = (
+      amount * time_course.minimum_jerk((time - delay) / onset) * (1 + wavering)
+    )
 
   lasting = np.ones(num_frames)
   if apex is not None:
-    lasting -= _rise((time - start - onset - apex) / (_OFFSET * onset))
+    lasting -= time_course.minimum_jerk(
+      (time - start - onset - apex) / (_OFFSET * onset)
+    )
   return Expression(
     au06=lasting * au06,
     au12=lasting * au12,
     opening=lasting * np.clip(opening, 0, 1),
     closing=lasting * _closing(time, start, onset, style, rng),
     brows=lasting * (rng.normal(0, style.brow_deviation) * rise),
+    jaw_drop=np.zeros(num_frames),
+    wide_eyes=np.zeros(num_frames),
     asymmetry=float(rng.normal(0, priors.asymmetry)),
-    gaze=_gaze(time, style, rng),
+    gaze=time_course.gaze(time, style.gaze_deviation, rng),
   )
 
 
@@ -167,30 +174,8 @@ def _closing(time, start, onset, style, rng):
   span = style.shut_eyes_amount if shut else style.narrow_eyes_amount
   amount = rng.uniform(*span)
   delay = start + onset * rng.uniform(0.3, 0.6)
-  closing = amount * _rise((time - delay) / rng.uniform(0.25, 0.4))
-  if rng.uniform() < style.blink_chance:
-    moment = 0.4 + rng.uniform() * max(time[-1] - 0.3, 0)  # not at rest
-    blink = 0.95 * np.exp(-(((time - moment) / 0.06) ** 2))
-    closing = np.maximum(closing, blink)
-  return np.clip(closing, 0, 1)
-
-
-def _gaze(time, style, rng):
-  """Almost into the camera, with a slow drift."""
-  aim = rng.normal(0, style.gaze_deviation, size=2)
-  drift = np.stack([_slow_noise(rng, time, seconds=0.4) for _ in "xy"], axis=1)
-  return aim + 0.3 * style.gaze_deviation * drift
-
-
-def _rise(progress):
-  """From 0 to 1 with minimum jerk, as limbs and faces move."""
-  s = np.clip(progress, 0, 1)
-  return s**3 * (10 - 15 * s + 6 * s**2)
-
-
-def _slow_noise(rng, time, seconds):
-  """Noise of standard deviation 1 that varies over that many seconds."""
-  phases = rng.uniform(0, 2 * np.pi, size=4)
-  speeds = rng.uniform(0.4, 1.3, size=4) / seconds
-  waves = np.sin(speeds[:, None] * time[None] + phases[:, None])
-  return waves.sum(axis=0) / np.sqrt(2)
+  closing = amount * time_course.minimum_jerk(
+    (time - delay) / rng.uniform(0.25, 0.4)
+  )
+  blink = time_course.blink(time, style.blink_chance, rng)
+  return np.clip(np.maximum(closing, blink), 0, 1)

@@ -25,7 +25,7 @@ def true():
   rng = np.random.default_rng(3)
   acted = smile.simulate("spontaneous", rng, style=style)
   weights = np.zeros((32, len(arkit.NAMES)))
-  weights[:, arkit.SMILE_COLUMNS] = expression.blendshape_weights(acted)
+  weights[:, arkit.RENDERED_COLUMNS] = expression.blendshape_weights(acted)
   return np.clip(weights - weights[0], 0, 1)
 
 

@@ -17,6 +17,7 @@ def person(seed=0):
 def one_frame(**amounts):
   """An expression of one frame; everything not named is at rest."""
   names = ("au06", "au12", "opening", "closing", "brows")
+  names += ("jaw_drop", "wide_eyes")
   arrays = {name: np.full(1, float(amounts.get(name, 0))) for name in names}
   return expression.Expression(**arrays, asymmetry=0.0, gaze=np.zeros((1, 2)))
 

@@ -7,7 +7,7 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from cmm_jax.virtual_face import clips, smile
+from cmm_jax.virtual_face import clips, smile, surprise
 from tfds_builders import face_clips
 
 
@@ -20,12 +20,18 @@ class VirtualSmilesConfig(tfds.core.BuilderConfig):
   test: int = 0
   posed: int = 0  # clips of all identities
   spontaneous: int = 0
+  surprise: int = 0  # if there are any, it is a third label
   size: int = 64  # height and width of the frames in pixels
   seed: int = 0
 
   @property
   def identities(self) -> int:
     return self.train + self.validation + self.test
+
+  @property
+  def labels(self) -> tuple[str, ...]:
+    """The labels, in the order of their numbers."""
+    return smile.LABELS + (surprise.LABEL,) * bool(self.surprise)
 
 
 class Builder(face_clips.ClipBuilder):
@@ -48,6 +54,17 @@ class Builder(face_clips.ClipBuilder):
       posed=180,
       spontaneous=180,
     ),
+    VirtualSmilesConfig(
+      name="quick_surprise",
+      description="The clips of `quick`, and as many of a third expression by "
+      "the same identities.",
+      train=44,
+      validation=4,
+      test=12,
+      posed=180,
+      spontaneous=180,
+      surprise=180,
+    ),
     *(
       VirtualSmilesConfig(
         name=name,
@@ -66,7 +83,9 @@ class Builder(face_clips.ClipBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
-      features=face_clips.features(self.builder_config.size, smile.LABELS),
+      features=face_clips.features(
+        self.builder_config.size, self.builder_config.labels
+      ),
       homepage="https://github.com/makehumancommunity/mpfb2",
     )
 
@@ -82,7 +101,11 @@ class Builder(face_clips.ClipBuilder):
 
   def _generate_examples(self, start, stop):
     config = self.builder_config
-    totals = {"posed": config.posed, "spontaneous": config.spontaneous}
+    totals = {
+      "posed": config.posed,
+      "spontaneous": config.spontaneous,
+      "surprise": config.surprise,
+    }
     identities = range(start, stop)
     counts = [
       {

@@ -72,5 +72,18 @@ def test_prepared_clips_are_read_back_and_splits_share_no_one():
     assert len(set.union(*people)) == 3
 
 
+def test_a_third_expression_is_the_last_label_of_its_config_alone():
+  configs = {
+    c.name: c for c in virtual_smiles_dataset_builder.Builder.BUILDER_CONFIGS
+  }
+
+  assert configs["quick"].labels == ("spontaneous", "posed")
+  assert configs["quick_surprise"].labels == (
+    "spontaneous",
+    "posed",
+    "surprise",
+  )
+
+
 if __name__ == "__main__":
   tfds.testing.test_main()
