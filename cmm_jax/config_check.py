@@ -112,12 +112,17 @@ _STEPS = Whole(1, 10**9)
 _MOST_LISTED = 20
 
 _PHASE = {
-  "epochs": Number(0, 1e6, above=True),
   "clips_per_batch": Whole(1, 65_536),
   "frames_per_clip": Whole(1, 1024),
   "learning_rate": Number(0, 1, above=True),
   "beta1": Number(0, 1, below=True),
 }
+
+_PHASES = tuple(
+  dict.fromkeys(
+    phase for entry in registry.MODELS.values() for phase in entry.phases
+  )
+)
 
 # Of every setting, by its full name. Sizes are bounded so that a slip of the
 # finger does not ask for more memory than there is.
@@ -164,10 +169,15 @@ SETTINGS: Mapping[str, Rule] = {
   "loss.video_gan_l1": _WEIGHT,
   **{
     f"phases.{phase}.{name}": rule
-    for phase in dict.fromkeys(
-      phase for entry in registry.MODELS.values() for phase in entry.phases
-    )
+    for phase in _PHASES
     for name, rule in _PHASE.items()
+  },
+  # 0 keeps given weights, which CMM-Net alone can start from.
+  **{
+    f"phases.{phase}.epochs": Number(
+      0, 1e6, above=phase not in registry.MODELS["cmm_net"].phases
+    )
+    for phase in _PHASES
   },
   "train.model": Models(),
   "train.placement": Choice(sources.PLACEMENTS),
@@ -256,6 +266,11 @@ def _disagreements(values):
   models = registry.parse_names(values["train.model"])
   phases = dict.fromkeys(p for m in models for p in registry.MODELS[m].phases)
   for phase in phases:
+    if not values[f"phases.{phase}.epochs"] and not values["init_from"]:
+      found.append(
+        f"config.phases.{phase}.epochs is 0, so its networks keep weights: "
+        "give config.init_from, where these are."
+      )
     name = f"phases.{phase}.frames_per_clip"
     if values[name] > frames:
       found.append(

@@ -73,6 +73,7 @@ def build(
     mesh,
     source,
     many_steps=many_steps,
+    kept=phase.kept,
   )
   visualize = jax.jit(
     phase.visualize, compiler_options=runtime.compiler_options()
@@ -88,6 +89,8 @@ def compile_ahead(
   Training finds it in JAX's cache of compiled programs. For a thread of its
   own, while an earlier phase trains: on a GPU a program takes a minute or more.
   """
+  if not config.phases[phase.name].epochs:
+    return
   clips = clips_of(phase, clips)
   program = build(phase, config, clips)
   everywhere = NamedSharding(program.mesh, PartitionSpec())
@@ -133,7 +136,12 @@ def compiles_ahead() -> bool:
 def num_steps(
   settings: ml_collections.ConfigDict, num_clips: int, num_frames: int
 ) -> int:
-  """Steps until the loss has seen every frame `settings.epochs` times."""
+  """Steps until the loss has seen every frame `settings.epochs` times.
+
+  At least 1, or 0 for 0 epochs: the phase keeps the weights that it is given.
+  """
+  if not settings.epochs:
+    return 0
   frames_per_step = settings.clips_per_batch * settings.frames_per_clip
   frames = settings.epochs * num_clips * num_frames
   return max(1, math.ceil(frames / frames_per_step))

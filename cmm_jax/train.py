@@ -25,7 +25,7 @@ from cmm_jax.checkpoints import Checkpoints, is_saved, load_networks
 from cmm_jax.data import pipeline, sources
 from cmm_jax.data.clips import Clips
 from cmm_jax.models.base import Model, Phase
-from cmm_jax.train_step import TrainState, create_state
+from cmm_jax.train_step import TrainState, create_state, make_optimizer
 
 
 def run(
@@ -40,6 +40,7 @@ def run(
     ValueError: the batch does not suit the data or the devices.
   """
   settings, workdir = config.phases[phase.name], config.workdir
+  labels = clips.labels
   clips = programs.clips_of(phase, clips)
   steps = programs.num_steps(settings, len(clips), config.data.num_frames)
   with Checkpoints(
@@ -50,8 +51,15 @@ def run(
       if distributed.is_main_process():
         print(f"Phase {phase.checkpoint_name} is trained ({steps} steps).")
       return
+    if steps == 0:
+      optimizer = make_optimizer(settings, 1)
+      state = _initial_state(phase, model, config, labels, optimizer)
+      checkpoints.save(0, state.networks, state.opt_state)
+      if distributed.is_main_process():
+        print(f"Phase {phase.checkpoint_name} keeps the weights it was given.")
+      return
     program = programs.build(phase, config, clips)
-    state = _initial_state(phase, model, config, program.optimizer)
+    state = _initial_state(phase, model, config, labels, program.optimizer)
     start, state = _restore(checkpoints, state)
     frozen = load_networks(workdir, phase.frozen) if phase.frozen else {}
     state, frozen = sources.replicate((state, frozen), program.mesh)
@@ -95,7 +103,7 @@ def check(
     FileNotFoundError, ValueError: a phase could not be trained.
   """
   for model, phases in models:
-    given = _initial_weights(model, config)
+    given = _initial_weights(model, config, clips.labels)
     for phase in phases:
       chosen = programs.clips_of(phase, clips)
       if not len(chosen):
@@ -184,35 +192,37 @@ def steps_to_stop(
   return count if limit is None else min(count, limit)
 
 
-def _initial_state(phase, model, config, optimizer):
+def _initial_state(phase, model, config, labels, optimizer):
   """Initializes networks at random or from earlier phases."""
   earlier = {n: p for n, p in phase.trainable.items() if p is not None}
   networks = load_networks(config.workdir, earlier) if earlier else {}
-  given = _initial_weights(model, config)
+  given = _initial_weights(model, config, labels)
   key = jax.random.fold_in(
     jax.random.key(config.seed), programs.stable_hash(phase.checkpoint_name)
   )
   for name in phase.trainable:
     if name not in networks:
       init = functools.partial(model.init, name)
+      if name in given:
+        _check_shapes(name, given[name], jax.eval_shape(init, key))
+        networks[name] = given[name]
+        continue
       init = jax.jit(init, compiler_options=runtime.compiler_options())
       networks[name] = init(jax.random.fold_in(key, programs.stable_hash(name)))
-      if name in given:
-        _check_shapes(name, given[name], networks[name])
-        networks[name] = given[name]
   return create_state(networks, optimizer)
 
 
-def _initial_weights(model, config):
+def _initial_weights(model, config, labels):
   """The networks that `config.init_from` names, for a model that can use them.
 
   Raises:
-    FileNotFoundError, ValueError: as for `weights.read`.
+    FileNotFoundError, ValueError: as for `weights.read_all`.
   """
   if not config.init_from or not model.fine_tunes:
     return {}
   source = None if config.init_from == "weights" else config.init_from
-  return weights.read(source).networks
+  given = weights.read_all(source)
+  return model.adapt(given.networks, given.labels, labels)
 
 
 def _check_shapes(name, given, expected):

@@ -1,7 +1,7 @@
 """The training state, and the compiled programs that update it."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -41,15 +41,20 @@ def create_state(
 
 
 def make_train_step(
-  loss: Callable[..., Any], optimizer: optax.GradientTransformation, mesh: Mesh
+  loss: Callable[..., Any],
+  optimizer: optax.GradientTransformation,
+  mesh: Mesh,
+  *,
+  kept: Collection[str] = (),
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
   """Returns `step(state, frozen, batch) -> (state, metrics)`.
 
   The batch is split over the mesh's one axis. Gradients are averaged over it,
   and every random number belongs to an example, so the result does not depend
-  on the number of devices. Networks outside `state` are not trained.
+  on the number of devices. Networks outside `state`, and those in `kept`, are
+  not trained.
   """
-  update = functools.partial(_update, loss, optimizer, mesh)
+  update = functools.partial(_update, loss, optimizer, mesh, kept=kept)
   return _compile(update, mesh, PartitionSpec(AXIS))
 
 
@@ -60,6 +65,7 @@ def make_train_steps(
   source: DeviceSource | StreamSource,
   *,
   many_steps: bool,
+  kept: Collection[str] = (),
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
   """Returns `steps(state, frozen, arrays, count) -> (state, metrics)`.
 
@@ -76,11 +82,14 @@ def make_train_steps(
     many_steps: whether `count` counts; the program takes one step otherwise.
       XLA's CPU compiler runs the body of a loop several times slower (jaxlib
       0.10.2).
+    kept: the networks in the state that are not trained.
   """
 
   def one_step(state, frozen, arrays, index):
     batch = source.make_batch(arrays, state.step, index)
-    state, metrics = _update(loss, optimizer, mesh, state, frozen, batch)
+    state, metrics = _update(
+      loss, optimizer, mesh, state, frozen, batch, kept=kept
+    )
     return state, metrics, jnp.isfinite(metrics["loss"])
 
   def take_one_step(state, frozen, arrays, count):
@@ -107,24 +116,26 @@ def make_train_steps(
   return _compile(function, mesh, source.spec, PartitionSpec())
 
 
-def _update(loss, optimizer, mesh, state, frozen, batch):
+def _update(loss, optimizer, mesh, state, frozen, batch, *, kept=()):
   """One step on this device's part of the batch."""
+  trainable = {n: v for n, v in state.networks.items() if n not in kept}
+  frozen = {**frozen, **{n: state.networks[n] for n in kept}}
 
   def average(tree):
     # On one device XLA would copy all that it is to average.
     return jax.lax.pmean(tree, AXIS) if mesh.size > 1 else tree
 
   def loss_of(params):
-    trained = {n: {**v, "params": params[n]} for n, v in state.networks.items()}
+    trained = {n: {**v, "params": params[n]} for n, v in trainable.items()}
     return loss({**frozen, **trained}, batch)
 
-  params = {n: v["params"] for n, v in state.networks.items()}
+  params = {n: v["params"] for n, v in trainable.items()}
   gradient = jax.value_and_grad(loss_of, has_aux=True)
   (value, (metrics, statistics)), grads = gradient(params)
   grads = average(grads)
   metrics = {"loss": value, **metrics}
 
-  networks, opt_state = {}, {}
+  networks, opt_state = dict(state.networks), dict(state.opt_state)
   for name, grad in grads.items():
     updates, opt_state[name] = optimizer.update(
       grad, state.opt_state[name], params[name]

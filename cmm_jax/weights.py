@@ -149,14 +149,39 @@ def read_networks(
   return {name: saved.network(name) for name in wanted}
 
 
+@functools.lru_cache(maxsize=2)
+def read_all(source: str | os.PathLike | None) -> Weights:
+  """CMM-Net's networks of a run or of a file of weights, as host arrays.
+
+  These are the networks that generate, and those that fine-tuning starts from.
+
+  Args:
+    source: as for `read_config`.
+
+  Raises:
+    FileNotFoundError: the run is not trained, or there is no such file.
+    ValueError: a file is damaged.
+  """
+  from cmm_jax import checkpoints, run_config
+  from cmm_jax.models import registry
+
+  if not pathlib.Path(source or SHIPPED).is_dir():
+    return read(source)
+  config, labels = run_config.read_config(source)
+  model = registry.build(config, len(labels))
+  sources = {}
+  for phase in model.phases(config):
+    sources |= dict.fromkeys(phase.trainable, phase.checkpoint_name)
+  networks = checkpoints.load_networks(str(source), sources)
+  return Weights(config, labels, networks, str(source))
+
+
 def _is_run(source):
   return source is not None and not pathlib.Path(source).is_file()
 
 
 def write(workdir: str, file: str | os.PathLike) -> str:
   """Writes CMM-Net's networks of a run, in half precision.
-
-  The networks are those that generate, and those that fine-tuning starts from.
 
   Args:
     workdir: of the run.
@@ -171,16 +196,8 @@ def write(workdir: str, file: str | os.PathLike) -> str:
   """
   import safetensors.numpy
 
-  from cmm_jax import checkpoints, run_config
-  from cmm_jax.models import registry
-
-  config, labels = run_config.read_config(workdir)
-  model = registry.build(config, len(labels))
-  sources = {}
-  for phase in model.phases(config):
-    sources |= dict.fromkeys(phase.trainable, phase.checkpoint_name)
-  networks = checkpoints.load_networks(workdir, sources)
-  arrays = traverse_util.flatten_dict(networks, sep="/")
+  trained = read_all.__wrapped__(workdir)  # the run may have been trained on
+  arrays = traverse_util.flatten_dict(trained.networks, sep="/")
   arrays = {
     # Running variances may exceed the range of half precision.
     name: np.asarray(
@@ -196,8 +213,8 @@ def write(workdir: str, file: str | os.PathLike) -> str:
       )
   described = {
     "format": _FORMAT,
-    "config": json.loads(config.to_json()),
-    "labels": labels,
+    "config": json.loads(trained.config.to_json()),
+    "labels": trained.labels,
   }
   described["sha256"] = _digest(arrays, described)
   content = safetensors.numpy.save(

@@ -20,7 +20,8 @@ def phase(
   """Returns the settings of one phase.
 
   Args:
-    epochs: how often the loss sees every frame of the training split.
+    epochs: how often the loss sees every frame of the training split; 0 keeps
+      the networks of `init_from`, in later phases too.
     clips_per_batch: different clips in a batch.
     frames_per_clip: of each, sampled at random for the loss; the roll-out has
       all of them.
@@ -43,7 +44,8 @@ def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.workdir = "runs/nemo"
   config.seed = 0
-  # To fine-tune: "weights", those that the package ships, or a file's path.
+  # To fine-tune: "weights", those that the package ships, or the path of a file
+  # or of a run.
   config.init_from = ""
 
   config.data = ml_collections.ConfigDict()

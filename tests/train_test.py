@@ -57,6 +57,22 @@ def test_a_step_descends_the_mean_over_all_devices(num_devices):
   }
 
 
+def test_a_network_that_is_kept_is_read_and_stays():
+  mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
+  optimizer = optax.adam(0.1)
+  step = train_step.make_train_step(toy_loss, optimizer, mesh, kept=["two"])
+  before = train_step.create_state(toy_networks(), optimizer)
+  frozen = {"frozen": {"params": jnp.float32(5.0)}}
+
+  state, metrics = step(before, frozen, {"x": jnp.arange(8.0)})
+
+  assert metrics["product"] == pytest.approx(7.0)
+  assert "grad_norm_two" not in metrics
+  assert state.networks["two"] == {"params": 2.0, "batch_stats": 0.0}
+  assert state.networks["one"]["params"] != 1.0
+  assert state.opt_state["two"][0].count == 0
+
+
 @pytest.mark.parametrize(
   ("epochs", "steps"),
   [
@@ -64,6 +80,7 @@ def test_a_step_descends_the_mean_over_all_devices(num_devices):
     (0.5, 8),
     (1.01, 17),  # the last step is begun
     (0.001, 1),
+    (0.0, 0),
   ],
 )
 def test_epochs_count_how_often_a_frame_is_seen(epochs, steps):

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -33,6 +33,8 @@ class Phase:
       whose weights it starts from, or to None for a random initialization.
     frozen: the networks that the loss reads but does not train, each with the
       phase that trained it.
+    kept: the trainable networks that keep the weights they start from, because
+      the phase before this one has 0 epochs. They are saved with the others.
     loss: `loss(networks, batch) -> (loss, aux)`, where `networks` holds both
       kinds. Its gradient trains every trainable network.
     visualize: `visualize(networks, batch)` returns images [rows columns h w c]
@@ -50,6 +52,7 @@ class Phase:
   with_frames: bool
   label: int | None = None
   variant: str = ""
+  kept: tuple[str, ...] = ()
 
   @property
   def checkpoint_name(self) -> str:
@@ -96,6 +99,19 @@ class Model(abc.ABC):
       Landmark images [b s t h w 1] in [0, 1], or None if the model makes none,
       and faces [b s t h w 3] in [-1, 1] with the motion that made them, if any.
     """
+
+  def adapt(
+    self, networks: Networks, before: Sequence[str], labels: Sequence[str]
+  ) -> Networks:
+    """Given networks for other labels than those they were trained with.
+
+    Args:
+      networks: of a model that fine-tunes.
+      before: the labels that they were trained with, in order.
+      labels: the labels of the clips to train on.
+    """
+    del before, labels
+    return networks
 
   def init(self, name: str, key: jax.Array) -> Variables:
     """Initializes the network `name`."""

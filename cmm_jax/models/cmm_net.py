@@ -72,6 +72,14 @@ class CMMNet(Model):
     }
     return {name: (getattr(self, name), inputs[name]) for name in inputs}
 
+  def adapt(self, networks, before, labels):
+    """The conditional LSTM's inputs are those of the labels' names."""
+    if list(before) == list(labels) or "conditional" not in networks:
+      return networks
+    rows = [before.index(n) if n in before else None for n in labels]
+    conditional = lstm.replace_condition(networks["conditional"], rows)
+    return {**networks, "conditional": conditional}
+
   @property
   def landmark_generator(self) -> RecurrentGenerator:
     """The conditional recurrent generator of landmark images."""
@@ -149,6 +157,11 @@ class CMMNet(Model):
     def configured(function):
       return functools.partial(function, config.loss)
 
+    # The networks of a phase with 0 epochs keep their weights (ours).
+    kept = tuple(
+      n for n in ("vae", "conditional") if not config.phases[n].epochs
+    )
+
     modes_phase = Phase(
       "modes",
       trainable={
@@ -162,6 +175,7 @@ class CMMNet(Model):
       visualize=modes.visualize,
       with_frames=False,
       variant=self.variant,
+      kept=kept,
     )
     if self.variant:
       return (modes_phase,)
@@ -181,6 +195,7 @@ class CMMNet(Model):
         loss=configured(generator.conditional_loss),
         visualize=generator.visualize_conditional,
         with_frames=False,
+        kept=kept,
       ),
       modes_phase,
       Phase(

@@ -3,9 +3,14 @@
 An embedding is the paper's h_t: the latent vector of the VAE at frame t.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
 from jaxtyping import Array, Float
 
 # Increments start near zero, so an untrained sequence stays at its first
@@ -68,6 +73,29 @@ class ConditionalLSTM(nn.Module):
     carry = _initial_state(embedding, self.hidden_dim), embedding
     _, embeddings = scan(self.hidden_dim, name="frame")(carry, condition)
     return embeddings
+
+
+def replace_condition(
+  variables: Mapping[str, Any], rows: Sequence[int | None]
+) -> dict[str, Any]:
+  """A trained `ConditionalLSTM`'s variables for another one-hot condition.
+
+  Args:
+    variables: with NumPy arrays.
+    rows: for each entry of the new condition the entry of the old one whose
+      weights it takes over, or None for the mean of all old entries (ours).
+  """
+  arrays = traverse_util.flatten_dict(dict(variables))
+  dim = next(v for k, v in arrays.items() if k[-2:] == ("step", "bias")).shape[
+    0
+  ]
+  for name, kernel in arrays.items():
+    if name[-1] != "kernel" or not name[-2].startswith("i"):
+      continue  # not one of the kernels of a gate's input
+    old = kernel[dim:]
+    new = [old.mean(axis=0) if row is None else old[row] for row in rows]
+    arrays[name] = np.concatenate([kernel[:dim], np.stack(new)])
+  return traverse_util.unflatten_dict(arrays)
 
 
 class _Mode(nn.Module):
