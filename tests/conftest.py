@@ -136,6 +136,8 @@ def run_command():
       for flag in flags.FLAGS.get_flags_for_module(command):
         delattr(flags.FLAGS, flag.name)
       sys.modules.pop(command, None)
+    for flag in flags.FLAGS.get_flags_for_module("cmm_jax.generation_flags"):
+      flag.unparse()  # to its default; the module stays
 
   def run(name, **values):
     forget()

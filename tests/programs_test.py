@@ -34,11 +34,11 @@ def compiled(tmp_path):
   compilation_cache.reset_cache()
 
 
-@pytest.mark.parametrize("many_steps", [False, True])
 def test_a_phase_that_was_compiled_ahead_compiles_nothing(
-  config, clips, monkeypatch, compiled, many_steps
+  config, clips, monkeypatch, compiled
 ):
-  monkeypatch.setattr(programs, "many_steps_per_dispatch", lambda: many_steps)
+  # As on GPUs and TPUs, which compile ahead.
+  monkeypatch.setattr(programs, "many_steps_per_dispatch", lambda: True)
   model = registry.build(config, len(clips.labels))
   vae = model.phases(config)[0]
 

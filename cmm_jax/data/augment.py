@@ -187,7 +187,7 @@ def transform_frames(
     jnp.broadcast_to(y, shape),
   )
   middle = 127.5
-  colored = _matmul(moved - middle, transform.color_matrix.T)
+  colored = _mix_channels(moved - middle, transform.color_matrix)
   colored = jnp.clip(colored + (middle + transform.brightness), 0, 255)
   if augmentation.light:
     colored = jnp.clip(_relight(transform, colored), 0, 255)
@@ -196,6 +196,13 @@ def transform_frames(
   if augmentation.compression:
     colored = _compress(transform, colored)
   return jnp.round(jnp.clip(colored, 0, 255)).astype(jnp.uint8)
+
+
+def _mix_channels(frames, matrix):
+  """frames @ matrix.T, whose product is too narrow for XLA's on CPUs."""
+  channels = jnp.split(frames, 3, axis=-1)
+  columns = matrix.T.reshape(3, 1, 1, 1, 3)
+  return sum(c * column for c, column in zip(channels, columns, strict=True))
 
 
 def _relight(transform, frames):

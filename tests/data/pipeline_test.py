@@ -85,8 +85,12 @@ def test_devices_make_the_parts_of_one_batch(split, num_devices):
 
   for name, value in whole.items():
     joined = np.concatenate([part[name] for part in parts])
-    # Up to rounding: XLA vectorizes programs of other sizes differently.
-    np.testing.assert_allclose(joined, value, 1e-6, 1e-5, err_msg=name)
+    # Up to rounding, of frames to a gray level: XLA vectorizes programs of
+    # other sizes differently.
+    rounding = 1 if value.dtype == np.uint8 else 1e-5
+    np.testing.assert_allclose(
+      joined.astype(float), value, 1e-6, rounding, err_msg=name
+    )
 
 
 def test_every_clip_is_sampled_once_per_epoch_in_an_order_of_its_own(split):
