@@ -6,8 +6,10 @@ from cmm_jax.models import mode_bank, registry
 from configs import (
   as_printed,
   disfa,
+  equal_terms,
   laptop,
   nemo,
+  new_expression,
   photos,
   quick,
   smoke,
@@ -89,6 +91,38 @@ def test_as_printed_keeps_sizes_and_data_and_none_of_our_levers(base):
     mode_bank.ModeSettings(**as_printed.get_config(name).modes)
     == mode_bank.PAPER
   )
+
+
+@pytest.mark.parametrize("base", [quick, laptop, nemo])
+def test_equal_terms_change_the_baselines_alone(base):
+  name = base.__name__.removeprefix("configs.")
+  equal, own = equal_terms.get_config(name), base.get_config()
+
+  changed = {k for k, v in flat(own).items() if flat(equal)[k] != v}
+
+  assert changed <= {
+    *("workdir", "model.video_gan_width", "phases.video_gan.epochs"),
+    *("phases.cra_net_vae.epochs", "phases.cra_net.epochs"),
+  }
+  phases = equal.phases
+  epochs = [
+    sum(phases[phase].epochs for phase in registry.MODELS[model].phases)
+    for model in ("cmm_net", "cra_net", "video_gan")
+  ]
+  epochs[0] -= phases.regressors.epochs
+  assert epochs == pytest.approx([epochs[0]] * 3)
+
+
+def test_a_new_expression_is_learned_by_the_conditional_lstm_alone():
+  config = new_expression.get_config()
+
+  phases = registry.build(config, 3).phases(config)
+
+  learning = [p for p in phases if config.phases[p.name].epochs]
+  assert [p.name for p in learning] == ["conditional", "regressors"]
+  assert {n for n in learning[0].trainable if n not in learning[0].kept} == {
+    "conditional"
+  }
 
 
 @pytest.mark.parametrize("name", CONFIGS)
