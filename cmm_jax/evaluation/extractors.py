@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, UInt8
 
 from cmm_jax.evaluation import batches
 from cmm_jax.evaluation.metrics import (
+  autoencoder,
   classifiers,
   identity,
   landmarks,
@@ -40,6 +41,11 @@ class Extractors:
   def regressors(self) -> regressors.Regressors:
     """The run's own."""
     return regressors.Regressors(self._workdir)
+
+  @functools.cached_property
+  def autoencoder(self) -> autoencoder.Autoencoder:
+    """The run's own VAE."""
+    return autoencoder.Autoencoder(self._workdir)
 
   @functools.cached_property
   def lpips(self) -> lpips.Lpips:

@@ -13,7 +13,11 @@ from jaxtyping import Float, UInt8
 from cmm_jax import landmarks
 from cmm_jax.evaluation.extractors import Extractors
 from cmm_jax.evaluation.measurements import Measurements
-from cmm_jax.evaluation.metrics import action_units, confidence, label_accuracy
+from cmm_jax.evaluation.metrics import action_units, confidence
+from cmm_jax.evaluation.metrics.label_accuracy import (
+  LabelClassifier,
+  LabeledCurves,
+)
 from cmm_jax.evaluation.metrics.landmarks import landmark_error
 from cmm_jax.evaluation.metrics.metric import MODES, Metric
 from cmm_jax.evaluation.samples import ORIGINALS, TestSamples
@@ -34,18 +38,21 @@ def read(
   Args:
     samples: the test clips and the models' smiles.
     extractors: the networks that measure.
-    train_clips: what the label classifier is trained on.
+    train_clips: what the label classifiers are trained on.
     openface: maps a compared model to its action units by OpenFace; by default,
       the run's regressor measures them.
   """
   clips, compared = samples.clips, samples.compared_models
 
   @functools.cache
-  def label_classifier():
+  def train():
     frames = np.stack([clip["frames"] for clip in train_clips])
-    train = Measurements(train_clips, frames, extractors)
-    return label_accuracy.LabelClassifier(
-      label_accuracy.LabeledCurves(train.movement_curves, train.labels)
+    return Measurements(train_clips, frames, extractors)
+
+  @functools.cache
+  def classifier(curves):
+    return LabelClassifier(
+      LabeledCurves(getattr(train(), curves), train().labels)
     )
 
   def measure(model):
@@ -56,6 +63,7 @@ def read(
           :, None
         ],
         "alternatives": _clips_of_one_person(clips),
+        "reconstruct": lambda images: extractors.autoencoder(images),
       }
     elif model in samples.smiles:
       smiles = samples.smiles[model]
@@ -71,7 +79,8 @@ def read(
       clips,
       samples.videos(model),
       extractors,
-      label_classifier=label_classifier,
+      label_classifier=lambda: classifier("movement_curves"),
+      pixel_label_classifier=lambda: classifier("pixel_curves"),
       **options,
     )
 

@@ -8,7 +8,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from cmm_jax.evaluation.extractors import Extractors
-from cmm_jax.evaluation.metrics import classifiers, label_accuracy
+from cmm_jax.evaluation.metrics import (
+  classifiers,
+  label_accuracy,
+  pixel_label_accuracy,
+)
 from cmm_jax.evaluation.metrics.landmarks import face_box
 from cmm_jax.evaluation.metrics.metric import LAST_FRAMES
 
@@ -16,6 +20,7 @@ from cmm_jax.evaluation.metrics.metric import LAST_FRAMES
 _CLASSIFIED_FRAMES = 8
 _RECOGNIZED_FRAMES = 3  # of the second half
 _LANDMARK_STRIDE = 2
+_DRIFT_STRIDE = 4
 
 
 class Measurements:
@@ -37,6 +42,8 @@ class Measurements:
     alternatives: Mapping[int, Any] | None = None,
     action_units: Callable[[], Float[np.ndarray, "n t 2"]] | None = None,
     label_classifier: Callable[[], Any] | None = None,
+    pixel_label_classifier: Callable[[], Any] | None = None,
+    reconstruct: Callable[[Any], Any] | None = None,
     variant: bool = False,
   ):
     """Stores the smiles; nothing is measured yet.
@@ -52,6 +59,8 @@ class Measurements:
       action_units: returns the action units of the videos from another source
         than the run's regressor.
       label_classifier: returns the trained `LabelClassifier`.
+      pixel_label_classifier: returns the one of `pixel_curves`.
+      reconstruct: maps landmark images to what the run's VAE makes of them.
       variant: whether the model is a variant of the modes' losses.
     """
     self.clips = clips
@@ -60,9 +69,11 @@ class Measurements:
     self.sequences = videos[:, None] if sequences is None else sequences
     self.alternatives = alternatives or None
     self.variant = variant
-    self._landmark_images = landmark_images
+    self.landmark_images = landmark_images
+    self._reconstruct = reconstruct
     self._action_units = action_units
     self._label_classifier = label_classifier
+    self._pixel_label_classifier = pixel_label_classifier
 
   # What is known of the clips.
 
@@ -120,6 +131,16 @@ class Measurements:
     return self._label_classifier()
 
   @functools.cached_property
+  def pixel_curves(self) -> Float[np.ndarray, "n f c"]:
+    """The input of the label classifier that reads pixels."""
+    return pixel_label_accuracy.pixel_curves(self.videos[:, ::_LANDMARK_STRIDE])
+
+  @property
+  def pixel_label_classifier(self) -> label_accuracy.LabelClassifier:
+    """Trained on the same clips as `label_classifier`."""
+    return self._pixel_label_classifier()
+
+  @functools.cached_property
   def predictions(self) -> classifiers.Predictions:
     """The image classifier's predictions for some frames of each video."""
     last = self.videos.shape[1] - 1
@@ -149,6 +170,14 @@ class Measurements:
     """The embedding of each clip's neutral face."""
     points = self._landmarks_of_clips([0])
     return self.extractors.embeddings(self._first_frames[:, None], points)[:, 0]
+
+  @functools.cached_property
+  def embeddings_over_time(self) -> Float[np.ndarray, "n f 128"]:
+    """As `embeddings`, of every fourth frame up to the last."""
+    last = self.videos.shape[1] - 1
+    frames = np.arange(last, -1, -_DRIFT_STRIDE)[::-1]
+    points = self._landmarks_of_clips([0] * len(frames))
+    return self.extractors.embeddings(self.videos[:, frames], points)
 
   @functools.cached_property
   def ssim(self) -> Float[np.ndarray, "n t"]:
@@ -184,9 +213,9 @@ class Measurements:
   @functools.cached_property
   def points(self) -> Float[np.ndarray, "n s t 68 2"] | None:
     """The landmarks of all sequences, read from their landmark images."""
-    if self._landmark_images is None:
+    if self.landmark_images is None:
       return None
-    return self.extractors.regressors.landmarks(self._landmark_images)
+    return self.extractors.regressors.landmarks(self.landmark_images)
 
   @property
   def points_of_modes(self) -> Float[np.ndarray, "n k t 68 2"] | None:
@@ -194,6 +223,47 @@ class Measurements:
     if self.points is None or self.points.shape[1] == 1:
       return None
     return self.points[:, 1:]
+
+  @property
+  def landmark_images_of_modes(self) -> UInt8[np.ndarray, "n k t h w"] | None:
+    """The modes' landmark images."""
+    images = self.landmark_images
+    return None if images is None or images.shape[1] == 1 else images[:, 1:]
+
+  @functools.cached_property
+  def reconstructed_images(self) -> UInt8[np.ndarray, "n 8 h w"] | None:
+    """The last landmark images through the VAE, of the originals alone."""
+    if self._reconstruct is None:
+      return None
+    return self._reconstruct(self.landmark_images[:, 0, LAST_FRAMES])
+
+  @functools.cached_property
+  def movement_curves_of_modes(self) -> Float[np.ndarray, "n k f c"] | None:
+    """As `movement_curves`."""
+    modes = self.sequences[:, 1:, ::_LANDMARK_STRIDE]
+    count = modes.shape[1]
+    if not count:
+      return None
+    boxes = np.stack([face_box(clip["landmarks"][0]) for clip in self.clips])
+    points = self.extractors.landmarks(
+      modes.reshape(-1, *modes.shape[2:]), np.repeat(boxes, count, axis=0)
+    )
+    units = self.regressed_action_units_of_modes[:, :, ::_LANDMARK_STRIDE]
+    curves = label_accuracy.movement_curves(
+      points, units.reshape(-1, *units.shape[2:])
+    )
+    return curves.reshape(*modes.shape[:2], *curves.shape[1:])
+
+  @functools.cached_property
+  def pixel_curves_of_modes(self) -> Float[np.ndarray, "n k f c"] | None:
+    """As `pixel_curves`."""
+    modes = self.sequences[:, 1:, ::_LANDMARK_STRIDE]
+    if not modes.shape[1]:
+      return None
+    curves = pixel_label_accuracy.pixel_curves(
+      modes.reshape(-1, *modes.shape[2:])
+    )
+    return curves.reshape(*modes.shape[:2], *curves.shape[1:])
 
   @functools.cached_property
   def regressed_action_units_of_modes(self) -> Float[np.ndarray, "n k t 2"]:

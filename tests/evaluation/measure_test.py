@@ -88,9 +88,22 @@ def test_the_same_person_is_closer_than_another(table):
     assert static["ssim"].clips == 4
 
 
+def test_identity_drifts_from_the_neutral_face_in_all_frames(table):
+  for label in LABELS:
+    drifts = [
+      table[model][label]["identity_drift"].value
+      for model in (STATIC, ORIGINALS, "cmm_net")
+    ]
+    assert drifts[0] == 0 < drifts[1] < drifts[2]  # still, noise, another face
+    worst = table[ORIGINALS][label]["identity_drift_worst"].value
+    assert worst > drifts[1]
+
+
 def test_metrics_against_the_originals_are_not_computed_of_them(table):
   assert table[ORIGINALS]["posed"].keys() == {
-    *("rank_1", "inception_score", "label_accuracy"),
+    *("rank_1", "inception_score", "label_accuracy", "pixel_label_accuracy"),
+    *("identity_drift", "identity_drift_worst"),
+    *("au06_distance", "au12_distance"),
     *("landmark_error", "au06_error", "au12_error", "au12_half_rise"),
   }
 
@@ -101,6 +114,18 @@ def test_the_curve_distance_is_summed_over_frames(table):
 
   assert estimate.value == pytest.approx(FRAMES, rel=0.01)  # 8-bit intensities
   assert estimate.low == pytest.approx(estimate.value) == estimate.high
+
+
+def test_the_curve_distance_of_originals_is_that_of_their_halves(measurements):
+  originals = measurements[0][ORIGINALS]
+  of_set = registry.METRICS["au06_distance"].of_set
+
+  found = of_set(originals, originals, np.array([0, 1, 4]))
+
+  curves = originals.action_units[..., 0]
+  gap = curves[[0, 4]].mean(axis=0) - curves[1]
+  assert found == pytest.approx(np.abs(gap).sum(), abs=0.05)
+  assert np.isnan(of_set(originals, originals, np.array([3])))
 
 
 def test_labels_are_accurate_where_faces_move_as_in_true_clips(table):
@@ -284,6 +309,28 @@ def test_equal_frames_have_full_similarity_and_no_lpips_diversity(mode_table):
   assert row["ssim_last_8"].value == row["ssim_last_8_nearest_mode"].value == 1
   assert row["lpips_diversity"].value == 0
   assert mode_table[STATIC]["posed"].keys() == {"ssim_last_8"}
+
+
+def test_landmark_images_are_counted_before_and_after_the_vae(modes):
+  originals = modes[0][ORIGINALS]
+  originals.landmark_images[:, :, -8:, 0, :10] = 255  # 127 through the VAE
+  generated = modes[0]["cmm_net"]
+  generated.landmark_images[:, :, -8:] = 0
+  generated.landmark_images[:, 0, -8:, 0, :6] = 255
+  generated.landmark_images[:, 1, -8:, 0, :3] = 255
+
+  table = measure.table(
+    *modes, [m for m in metrics_of(MODES) if "pixels" in m.name]
+  )
+
+  true, found = (table[m]["posed"] for m in (ORIGINALS, "cmm_net"))
+  assert true["bright_pixels"].value == 10
+  assert true["bright_pixels_of_reconstruction"].value == 0
+  assert true["gray_pixels_of_reconstruction"].value == 10
+  assert "bright_pixels_of_reconstruction" not in found
+  assert found["bright_pixels"].value == 6
+  assert found["bright_pixels_of_modes"].value == 1  # 3, 0 and 0
+  assert found["bright_pixels_of_faintest_mode"].value == 0
 
 
 def test_the_regressors_have_no_error_where_they_give_the_labels(modes):

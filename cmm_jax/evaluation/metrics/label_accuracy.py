@@ -158,6 +158,18 @@ def _regression() -> Any:
   )
 
 
+def _of_modes(model, originals):
+  """The share of each clip's modes that are classified as the clip."""
+  modes = model.movement_curves_of_modes
+  correct = model.label_classifier.correct(
+    LabeledCurves(
+      modes.reshape(-1, *modes.shape[2:]),
+      np.repeat(originals.labels, modes.shape[1]),
+    )
+  )
+  return correct.reshape(modes.shape[:2]).mean(axis=1)
+
+
 METRICS = (
   Metric(
     name="label_accuracy",
@@ -169,5 +181,14 @@ METRICS = (
     per_clip=lambda model, originals: model.label_classifier.correct(
       LabeledCurves(model.movement_curves, originals.labels)
     ),
+  ),
+  Metric(
+    name="label_accuracy_of_modes",
+    heading="label accuracy, modes",
+    better="higher",
+    digits=2,
+    tables=(DYNAMICS,),
+    needs=("movement_curves_of_modes",),
+    per_clip=_of_modes,
   ),
 )

@@ -18,7 +18,7 @@ from cmm_jax.evaluation.metrics.metric import LAST_FRAMES, MODES, Metric
 _SIMILARITY_SCALE = 1.0
 
 # A mouth that moves less has no time at which it moves.
-_LEAST_MOVEMENT = 0.5  # pixels
+_LEAST_MOVEMENT = 0.5  # pixels of 64
 
 
 def multimodal_error(
@@ -122,18 +122,24 @@ def _multimodal(error):
 
 def _vendi(model, originals):
   del originals
-  return model.over_alternatives(
-    lambda points, frames: vendi_score(
-      similarities(points[:, LAST_FRAMES] - points[:, :1])
-    )
-  )
+
+  def of_alternatives(points, frames):
+    points = _in_pixels_of_64(points, frames)
+    return vendi_score(similarities(points[:, LAST_FRAMES] - points[:, :1]))
+
+  return model.over_alternatives(of_alternatives)
 
 
 def _timing(model, originals):
   del originals
   return model.over_alternatives(
-    lambda points, frames: timing_diversity(points)
+    lambda points, frames: timing_diversity(_in_pixels_of_64(points, frames))
   )
+
+
+def _in_pixels_of_64(points, frames):
+  """The points as if the frames were 64 pixels wide, as the constants are."""
+  return points * (64 / frames.shape[-2])
 
 
 METRICS = (

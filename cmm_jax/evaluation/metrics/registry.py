@@ -14,6 +14,8 @@ from cmm_jax.evaluation.metrics import (
   lpips,
   manifold,
   multimodal,
+  pixel_label_accuracy,
+  sharpness,
   ssim,
 )
 from cmm_jax.evaluation.metrics.metric import Metric
@@ -29,8 +31,10 @@ METRICS: dict[str, Metric] = {
     action_units,
     landmarks,
     label_accuracy,
+    pixel_label_accuracy,
     diversity,
     multimodal,
+    sharpness,
   )
   for metric in file.METRICS
 }

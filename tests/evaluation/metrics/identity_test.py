@@ -53,6 +53,17 @@ def test_rendered_people_are_recognized_by_another_clip(rendered):
     assert found == 1
 
 
+def test_drift_is_the_distance_to_the_neutral_face():
+  start = np.zeros((2, 128), np.float32)
+  embeddings = np.zeros((2, 3, 128), np.float32)
+  embeddings[0, 1, :2] = 3, 4
+  start[1, 5] = embeddings[1, 0, 5] = 1
+
+  found = identity.drift(embeddings, start)
+
+  np.testing.assert_allclose(found, [[0, 5, 0], [0, 1, 1]])
+
+
 def rotated(image, points, degrees):
   """An image rotated around its face, and its rotated landmarks."""
   center = points.mean(axis=0)

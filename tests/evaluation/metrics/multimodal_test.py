@@ -54,6 +54,25 @@ def test_similarity_falls_with_the_distance_of_the_points():
   assert found[0, 2] == pytest.approx(np.exp(-40.5))
 
 
+def test_the_size_of_the_frames_does_not_change_how_many_smiles_differ():
+  sequences = np.stack([smile(8, far=far) for far in (1, 4, 6)])
+
+  class Measured:
+    """Smiles in frames of some size."""
+
+    def __init__(self, size):
+      self.size = size
+
+    def over_alternatives(self, function):
+      frames = np.zeros((3, 1, self.size, self.size, 3))
+      return function(sequences * self.size / 64, frames)
+
+  for name in ("vendi", "timing_diversity"):
+    (metric,) = (m for m in multimodal.METRICS if m.name == name)
+    small, large = (metric.per_clip(Measured(s), None) for s in (64, 128))
+    assert small == pytest.approx(large)
+
+
 def smile(start, frames=32, far=4.0):
   """Landmarks whose mouth corners move up between two frames."""
   sequence = np.zeros((frames, landmarks.NUM_POINTS, 2))
