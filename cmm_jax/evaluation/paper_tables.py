@@ -108,7 +108,7 @@ def markdown(
     "the jackknife over ten groups of clips. IS and FID use the predictions of "
     f"{classifier}. SSIM, LPIPS and AED compare each video with the original "
     "clip. Two sets of true clips would have a density and a coverage of about "
-    "1. Drift is the distance, to a face recognizer, of every fourth frame "
+    "1. Drift is the distance, to a face recognizer, of every fifth frame "
     "from the clip's own neutral face; the row of the originals has that of "
     "true smiles.",
     *_of_labels(table, model_titles(), QUALITY),
