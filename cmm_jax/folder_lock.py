@@ -53,3 +53,8 @@ def hold(folder: str | os.PathLike) -> Iterator[None]:
     file.write(f"process {os.getpid()} on {socket.gethostname()} ({command})")
     file.flush()
     yield
+
+
+def was_held(folder: str | os.PathLike) -> bool:
+  """Whether a process holds the folder, or has held it."""
+  return (pathlib.Path(folder) / _NAME).is_file()

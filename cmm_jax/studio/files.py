@@ -3,23 +3,31 @@
 Only what has been added is served: no path is ever made from an address.
 """
 
+import contextlib
 import pathlib
 import secrets
+import shutil
 import tempfile
 import threading
 
+from cmm_jax import folder_lock
+
 ADDRESS = "/files/"
+_PREFIX = "cmm_jax_studio_"
 
 
 class Files:
   """A private folder, and the addresses of the files in it.
 
   The folder and everything in it is deleted by `close`, and at the latest when
-  the process ends.
+  the process ends. If the process is killed, the next one deletes it.
   """
 
   def __init__(self):
-    self._folder = tempfile.TemporaryDirectory(prefix="cmm_jax_studio_")
+    _delete_abandoned()
+    self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+    self._in_use = contextlib.ExitStack()
+    self._in_use.enter_context(folder_lock.hold(self._folder.name))
     self._files: dict[tuple[str, str], pathlib.Path] = {}
     self._tokens: dict[tuple[pathlib.Path, str], str] = {}
     self._lock = threading.Lock()
@@ -77,4 +85,14 @@ class Files:
     with self._lock:
       self._files.clear()
       self._tokens.clear()
+    self._in_use.close()
     self._folder.cleanup()
+
+
+def _delete_abandoned():
+  """Deletes the folders of processes that were killed."""
+  for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    with contextlib.suppress(OSError, folder_lock.FolderInUseError):
+      if folder_lock.was_held(folder):
+        with folder_lock.hold(folder):
+          shutil.rmtree(folder)

@@ -81,7 +81,27 @@ class Gate:
     if answer is not None:
       await answer(scope, receive, respond)
     else:
-      await self._app(scope, _limited(receive), respond)
+      await self._pass_on(scope, receive, respond)
+
+  async def _pass_on(self, scope, receive, respond):
+    """Has Gradio answer, which raises at messages that it does not understand.
+
+    Its server would log the message, which may hold a photo.
+    """
+    begun = False
+
+    async def begin(message: Message) -> None:
+      nonlocal begun
+      begun = True
+      await respond(message)
+
+    try:
+      await self._app(scope, _limited(receive), begin)
+    except (LookupError, ValueError):
+      if begun:
+        raise
+      answer = PlainTextResponse("Not understood.", 400)
+      await answer(scope, receive, respond)
 
   def _answer(self, scope):
     """The answer to a request, or None if Gradio has to give it."""

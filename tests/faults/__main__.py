@@ -33,7 +33,8 @@ from faults import (
   network,
   numerics,
   runs,
-  servers,
+  studio_server,
+  study_server,
   table,
 )
 
@@ -96,14 +97,23 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
       _new(folder / "shards"), number(500)
     ),
     "numerics": numerics.phases,
-    "server hostile": lambda: servers.hostile(
-      _new(folder / "hostile"), number(4)
+    "study hostile": lambda: study_server.hostile(
+      _new(folder / "study_hostile"), number(4)
     ),
-    "server killed": lambda: servers.killed(
-      _new(folder / "killed"), number(10)
+    "study killed": lambda: study_server.killed(
+      _new(folder / "study_killed"), number(10)
     ),
-    "server load": lambda: servers.load(
-      _new(folder / "load"), 200, 600 * _SHARE.value
+    "study load": lambda: study_server.load(
+      _new(folder / "study_load"), 200, 600 * _SHARE.value
+    ),
+    "studio hostile": lambda: studio_server.hostile(
+      _new(folder / "studio_hostile"), number(4)
+    ),
+    "studio killed": lambda: studio_server.killed(
+      _new(folder / "studio_killed"), number(5)
+    ),
+    "studio load": lambda: studio_server.load(
+      _new(folder / "studio_load"), 25, 600 * _SHARE.value
     ),
     "training SIGKILL": lambda: on_bench(runs.kills, number(50)),
     "training SIGTERM": lambda: on_bench(
@@ -149,7 +159,7 @@ def main(argv: Sequence[str]) -> None:
       lost |= row.lost > 0
       if _WRITE.value:
         page = table.PAGE.read_text()
-        known = table.read(page) | {row.kind: str(row)}
+        known = table.read(page) | {table.name_of(row.kind): str(row)}
         table.PAGE.write_text(table.replace(page, known))
   sys.exit(int(lost))
 

@@ -78,15 +78,20 @@ def tries(
 
 
 def to_markdown(rows: dict[str, str]) -> str:
-  """The table of rows, each under its kind."""
+  """The table of rows, each under its name."""
   return "\n".join([*_HEADER, *rows.values()])
 
 
+def name_of(kind: str) -> str:
+  """What stays of a kind when it is measured again: no numbers in brackets."""
+  return re.sub(r" \(.*?\)", "", kind).strip()
+
+
 def read(page: str) -> dict[str, str]:
-  """The rows of the table on a page, each under its kind."""
+  """The rows of the table on a page, each under the name of its kind."""
   lines = [line for line in page.splitlines() if line.startswith("| ")]
   return {
-    line.split("|")[1].strip(): line for line in lines if line != _HEADER[0]
+    name_of(line.split("|")[1]): line for line in lines if line != _HEADER[0]
   }
 
 

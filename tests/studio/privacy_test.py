@@ -121,6 +121,22 @@ def test_an_event_cannot_be_made_to_read_a_file(served):
   assert b"root:" not in content
 
 
+def test_a_message_that_gradio_does_not_understand_is_refused_unlogged(
+  served, capfd
+):
+  event = {"fn_index": -1, "data": ["secret"], "session_hash": "attacker"}
+  for kind, body in (
+    ("application/json", json.dumps(event)),
+    ("text/plain", b"secret \xff\xfe"),
+  ):
+    path = "/gradio_api/queue/join"
+    status, headers, _ = ask(served, path, "POST", body, Content_Type=kind)
+
+    assert status == 400
+    assert "Content-Security-Policy" in headers
+  assert "secret" not in "".join(capfd.readouterr())
+
+
 def test_the_page_may_only_talk_to_its_server(served):
   _, headers, content = ask(served, "/")
 

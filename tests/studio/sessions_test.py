@@ -1,5 +1,7 @@
 """What is kept of visitors, and their files."""
 
+import shutil
+import tempfile
 import time
 
 import pytest
@@ -66,6 +68,25 @@ def test_closing_deletes_everything():
   files.close()
 
   assert not files.root.exists()
+
+
+def test_what_a_killed_studio_left_is_deleted_by_the_next_one(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+  files = Files()
+  left = tmp_path / "copy"  # as the lock of a killed process is released
+  shutil.copytree(files.root, left)
+  left = left.rename(tmp_path / f"{files.root.name}_left")
+  (left / "smile.mp4").write_bytes(b"video")
+  other = tmp_path / "of_something_else"
+  other.mkdir()
+
+  later = Files()
+
+  assert set(tmp_path.iterdir()) == {files.root, later.root, other}
+  files.close()
+  later.close()
 
 
 def test_visitors_do_not_share_anything_and_one_who_leaves_is_forgotten(files):
