@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from faults import odd_datasets
 
 from cmm_jax import folder_lock, main
 
@@ -67,6 +68,18 @@ def test_folders_on_cloud_storage_are_not_locked(tmp_path, monkeypatch):
 def test_a_second_training_in_one_workdir_is_refused(config, holder):
   with pytest.raises(folder_lock.FolderInUseError, match=str(holder.pid)):
     main.train_all(config)
+
+
+def test_a_second_build_of_a_dataset_is_refused(tmp_path, holder):
+  data_dir = tmp_path / "built"
+  builder = odd_datasets.Fingerprinted(data_dir=data_dir)
+  data_dir.mkdir()
+  (data_dir / "fingerprinted").symlink_to(tmp_path / "run")
+
+  with pytest.raises(folder_lock.FolderInUseError, match=str(holder.pid)):
+    builder.download_and_prepare()
+
+  assert list((tmp_path / "run").iterdir()) == [tmp_path / "run" / ".in_use"]
 
 
 def test_a_second_command_into_one_folder_is_refused(

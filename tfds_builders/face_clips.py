@@ -11,6 +11,7 @@ from etils import epath
 from tensorflow_datasets.proto import tf_example_pb2
 
 from cmm_jax import folder_lock
+from cmm_jax.data import fingerprints
 
 NUM_FRAMES = 32  # T, section 4.1
 
@@ -55,7 +56,10 @@ def features(
 
 
 class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """Writes array records, which can be read without TensorFlow."""
+  """Writes array records, which can be read without TensorFlow.
+
+  The files' fingerprints are written beside them.
+  """
 
   def __init__(self, *, file_format=None, **kwargs):
     super().__init__(file_format=file_format or "array_record", **kwargs)
@@ -76,6 +80,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ):
       try:
         super().download_and_prepare(**kwargs)
+        if writes:
+          fingerprints.write(folder)
       except RuntimeError as error:  # the writer of array records
         full = os.strerror(errno.ENOSPC)
         if full not in str(error):

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cmm_jax import excerpt
+from cmm_jax.data import fingerprints
 
 
 class Clips:
@@ -150,6 +151,7 @@ def _open_builder(data_dir, name):
       folder = folder / versions[-1]
     if (folder / "dataset_info.json").exists():
       try:
+        fingerprints.check(folder)
         return tfds.builder_from_directory(folder)
       except Exception as error:  # whatever a damaged file leads to
         raise _damaged(folder, error) from error

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from faults import odd_datasets
 
 from cmm_jax.data.clips import Clips
 
@@ -83,3 +84,43 @@ def test_a_damaged_description_stops_with_the_datasets_name(
 
   with pytest.raises(ValueError, match=f"{re.escape(str(dataset))}.*build"):
     read(dataset)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+  """A dataset that our builders wrote."""
+  data_dir = tmp_path_factory.mktemp("written")
+  odd_datasets.Fingerprinted(data_dir=data_dir).download_and_prepare()
+  return data_dir
+
+
+@pytest.fixture
+def built(written, tmp_path):
+  """A copy of it: the folder of its files."""
+  shutil.copytree(written, tmp_path / "data")
+  (info,) = (tmp_path / "data").rglob("dataset_info.json")
+  return info.parent
+
+
+@pytest.mark.parametrize("kind", ["swapped", "label renamed", "removed"])
+def test_a_file_that_is_not_the_one_that_was_built_is_named(built, kind):
+  name = "label.labels.txt"
+  if kind == "swapped":  # these two have equally many clips
+    (one,), (other,) = built.glob("*-test*"), built.glob("*-validation*")
+    name = one.name
+    shutil.copy(other, one)
+  elif kind == "label renamed":
+    (built / name).write_text("spontaneous\nposes\n")
+  else:
+    (built / name).unlink()
+
+  with pytest.raises(
+    ValueError, match=rf"{re.escape(str(built))}.*{name} is not the .*build"
+  ):
+    Clips(str(built.parents[1]), "fingerprinted", "test")
+
+
+def test_a_dataset_without_fingerprints_is_read(built):
+  (built / "fingerprints.json").unlink()
+
+  assert len(Clips(str(built.parents[1]), "fingerprinted", "test")) == 8

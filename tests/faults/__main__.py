@@ -35,6 +35,7 @@ from faults import (
   runs,
   studio_server,
   study_server,
+  suite,
   table,
 )
 
@@ -123,6 +124,10 @@ def rows(folder: pathlib.Path) -> dict[str, Callable[[], table.Row]]:
     "training odd": lambda: on_bench(runs.odd_datasets),
     "training clock": lambda: on_bench(runs.clock_jumps, number(3)),
     "training twice": lambda: on_bench(runs.two_at_once, number(3)),
+  }
+  found |= {
+    f"suite {words}": lambda what=what: suite.row(*what)
+    for words, what in suite.ROWS.items()
   }
   if importlib.util.find_spec("atheris"):
     found["guided"] = lambda: guided.parsers(

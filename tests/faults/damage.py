@@ -10,7 +10,7 @@ from faults import mutations, table
 
 
 def checkpoints(folder: pathlib.Path, count: int) -> table.Row:
-  """Damages a file of the newest of two checkpoints, each time anew.
+  """Damages the newest of two checkpoints, or puts another run's there.
 
   Survived: the newest arrays were read, bit for bit, or the damage was named
   and those of the checkpoint before were.
@@ -19,32 +19,54 @@ def checkpoints(folder: pathlib.Path, count: int) -> table.Row:
   import jax.numpy as jnp
   import optax
 
-  from cmm_jax import checkpoints, train_step
+  from cmm_jax import checkpoints, run_config, train_step
+  from configs import smoke
 
-  def state(seed):
-    kernel = jax.random.normal(jax.random.key(seed), (40, 30))
-    network = {"params": {"kernel": kernel, "bias": jnp.ones(7)}}
-    optimizer = optax.adam(optax.cosine_decay_schedule(0.1, 10))
-    return train_step.create_state({"vae": network}, optimizer)
+  def save(workdir, seed):
+    """Saves two checkpoints; returns their arrays, and all files."""
+    config = smoke.get_config()
+    config.seed = seed
+    run_config.save_or_check_config(str(workdir), config, ["posed"])
+    states = {}
+    with checkpoints.Checkpoints(str(workdir), "vae") as saved:
+      for step in (1, 2):
+        kernel = jax.random.normal(jax.random.key(2 * seed + step), (40, 30))
+        network = {"params": {"kernel": kernel, "bias": jnp.ones(7)}}
+        optimizer = optax.adam(optax.cosine_decay_schedule(0.1, 10))
+        states[step] = train_step.create_state({"vae": network}, optimizer)
+        saved.save(step, states[step].networks, states[step].opt_state)
+    files = [file for file in sorted(workdir.rglob("*")) if file.is_file()]
+    return states, {f.relative_to(workdir): f.read_bytes() for f in files}
 
-  states = {step: state(step) for step in (1, 2)}
-  with checkpoints.Checkpoints(str(folder), "vae") as saved:
-    for step, made in states.items():
-      saved.save(step, made.networks, made.opt_state)
-  good = {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-  damaged = [file for file in sorted(good) if "2" in file.parts]
+  workdir = folder / "run"
+  states, good = save(workdir, 0)
+  _, others = save(folder / "other", 1)
+  newest, other_newest = (
+    {name: files[name] for name in files if "2" in name.parts}
+    for files in (good, others)
+  )
+  names = list(newest)
+  spare = [*newest.values(), *other_newest.values()]
 
   def attempt(number):
     random = np.random.default_rng(number)
-    file = damaged[number % len(damaged)]
-    changed = _damage(good[file], good[random.choice(damaged)], random)
-    shutil.rmtree(folder)
-    for path, content in (good | {file: changed}).items():
+    if number % 10 == 0:
+      changed = other_newest
+    else:
+      name = names[number % len(names)]
+      content = _damage(
+        newest[name], spare[random.integers(len(spare))], random
+      )
+      changed = newest | {name: content}
+    kept = {name: good[name] for name in good if name not in newest}
+    shutil.rmtree(workdir)
+    for name, content in (kept | changed).items():
+      path = workdir / name
       path.parent.mkdir(parents=True, exist_ok=True)
       path.write_bytes(content)
     with warnings.catch_warnings(record=True) as caught:
       warnings.simplefilter("always")
-      with checkpoints.Checkpoints(str(folder), "vae") as saved:
+      with checkpoints.Checkpoints(str(workdir), "vae") as saved:
         found = saved.restore(states[2].networks, states[2].opt_state)
     assert found is not None, "no checkpoint was left"
     named = any("set aside" in str(one.message) for one in caught)
@@ -57,52 +79,55 @@ def checkpoints(folder: pathlib.Path, count: int) -> table.Row:
     ):
       assert np.array_equal(one, other), "other weights"
 
-  return table.tries("damaged file of a checkpoint", range(count), attempt)
+  return table.tries(
+    "damaged file of a checkpoint, or another run's", range(count), attempt
+  )
 
 
 def shards(folder: pathlib.Path, count: int) -> table.Row:
-  """Damages a file of a dataset.
+  """Damages a file of a dataset, or puts another or another dataset's there.
 
-  Survived: the same clips were read, or the damage was named. The names of the
-  labels have no checksum, so they are damaged beyond a flipped bit only.
+  Survived: the same clips were read, or the damage was named.
   """
-  import miniature
-
   from cmm_jax.data.clips import Clips
+  from faults import odd_datasets
 
-  miniature.Miniature(data_dir=folder).download_and_prepare()
+  odd_datasets.Fingerprinted(data_dir=folder).download_and_prepare()
+  odd_datasets.OtherPeople(data_dir=folder).download_and_prepare()
 
-  def read():
-    clips = Clips(str(folder), "miniature", "train")
+  def read(split):
+    clips = Clips(str(folder), "fingerprinted", split)
     return [clips[i] for i in range(len(clips))], clips.labels
 
-  expected, labels = read()
-  (info,) = folder.rglob("dataset_info.json")
-  files = [file for file in sorted(info.parent.iterdir()) if file.is_file()]
-  others = [file.read_bytes() for file in files]
+  expected = {split: read(split) for split in ("train", "validation", "test")}
+  infos = sorted(folder.rglob("dataset_info.json"))
+  own, others = (sorted(x for x in i.parent.iterdir()) for i in infos)
+  contents = [file.read_bytes() for file in (*own, *others)]
 
   def attempt(number):
     random = np.random.default_rng(number)
-    file = files[number % len(files)]
-    content = file.read_bytes()
-    changed = _damage(content, others[random.integers(len(others))], random)
-    if file.name == "label.labels.txt":
-      changed = changed[: random.integers(10)]
-    file.write_bytes(changed)
+    index = number % len(own)
+    file, content = own[index], contents[index]
+    place = random.integers(len(contents))
+    if random.random() < 0.5:
+      place = len(own) + index  # the other dataset's file of that name
+    file.write_bytes(_damage(content, contents[place], random))
     try:
-      found, names = read()
+      for split, (clips, labels) in expected.items():
+        found, names = read(split)
+        assert names == labels, "other labels"
+        assert len(found) == len(clips), "other clips"
+        for one, other in zip(found, clips, strict=True):
+          for name in other:
+            assert np.array_equal(one[name], other[name]), f"other {name}"
     except (ValueError, OSError) as error:
       assert str(folder) in str(error), f"no file is named: {error}"
-      return
     finally:
       file.write_bytes(content)
-    assert names == labels, "other labels"
-    assert len(found) == len(expected), "other clips"
-    for one, other in zip(found, expected, strict=True):
-      for name in other:
-        assert np.array_equal(one[name], other[name]), f"other {name}"
 
-  return table.tries("damaged file of a dataset", range(count), attempt)
+  return table.tries(
+    "damaged file of a dataset, or another's", range(count), attempt
+  )
 
 
 def _damage(content, other, random):

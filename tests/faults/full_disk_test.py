@@ -3,15 +3,13 @@
 import subprocess
 
 import jax.numpy as jnp
-import miniature
 import numpy as np
 import optax
 import pytest
 
 from cmm_jax import checkpoints, monitor, train_step, video
 from cmm_jax.data.clips import Clips
-from faults import disks
-from tfds_builders import face_clips
+from faults import disks, odd_datasets
 
 pytestmark = pytest.mark.skipif(
   not disks.may_mount(), reason="only root mounts file systems"
@@ -95,17 +93,8 @@ def test_a_video_that_does_not_fit_leaves_the_one_before(disk):
   assert sorted(f.name for f in disk.iterdir()) == ["filler", "smile.mp4"]
 
 
-class SmallBuilder(face_clips.ClipBuilder):
-  """The miniature dataset, as our builders write theirs."""
-
-  VERSION = miniature.Miniature.VERSION
-  _info = miniature.Miniature._info
-  _split_generators = miniature.Miniature._split_generators
-  _generate_examples = miniature.Miniature._generate_examples
-
-
 def test_a_dataset_that_does_not_fit_is_built_once_it_does(disk):
-  builder = SmallBuilder(data_dir=disk / "data")
+  builder = odd_datasets.Fingerprinted(data_dir=disk / "data")
   fill(disk, leave=300)  # of 400
 
   with pytest.raises(OSError, match=r"No space left on device.*build it again"):
@@ -114,4 +103,4 @@ def test_a_dataset_that_does_not_fit_is_built_once_it_does(disk):
   assert not [f for f in disk.rglob("*record*") if f.is_file()]
   enlarge(disk)
   builder.download_and_prepare()
-  assert len(Clips(str(disk / "data"), "small_builder", "train")) == 16
+  assert len(Clips(str(disk / "data"), "fingerprinted", "train")) == 16

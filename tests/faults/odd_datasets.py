@@ -1,7 +1,25 @@
-"""Datasets that are right in form and odd in what they hold."""
+"""Datasets of which some are odd in what they hold."""
 
 import miniature
 import numpy as np
+
+from tfds_builders import face_clips
+
+
+class Fingerprinted(face_clips.ClipBuilder):
+  """The miniature dataset, as our builders write theirs."""
+
+  VERSION = miniature.Miniature.VERSION
+  _info = miniature.Miniature._info
+  _split_generators = miniature.Miniature._split_generators
+  _generate_examples = miniature.Miniature._generate_examples
+
+
+class OtherPeople(Fingerprinted):
+  """The same of other people."""
+
+  def _generate_examples(self, subjects):
+    yield from super()._generate_examples([8 + number for number in subjects])
 
 
 class ConstantFrames(miniature.Miniature):
