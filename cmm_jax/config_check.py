@@ -241,6 +241,7 @@ def unknown(name: str) -> str:
 
   similar = difflib.get_close_matches(name[:60], SETTINGS, 1)
   name = name if len(name) <= 60 else f"{name[:60]}…"
+  name = name if name.isprintable() else excerpt.quote(name)
   hint = f"did you mean config.{similar[0]}?" if similar else "remove it."
   return f"There is no setting config.{name}: {hint}"
 

@@ -87,6 +87,13 @@ def test_all_faults_are_named_at_once():
   assert "no setting config.model.lstm_width: did you mean" in str(error.value)
 
 
+def test_the_name_of_an_unknown_setting_stays_in_one_line():
+  assert config_check.unknown("model.num\nmodes").splitlines() == [
+    "There is no setting config.'model.num\\nmodes': did you mean "
+    "config.model.num_modes?"
+  ]
+
+
 @pytest.mark.parametrize(
   ("changes", "message"),
   [

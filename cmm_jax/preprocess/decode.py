@@ -21,6 +21,13 @@ from cmm_jax.video import import_av
 # The longest frame that an AVI's clock may count as several, in seconds.
 _AVI_TOLERANCE = 0.02
 
+# By how much frames may be larger than the file declares, and the number of
+# pixels that they may have whatever it declares.
+_GROWTH, _ALWAYS_ALLOWED = 16, 2**23
+
+# How many times as wide as high pixels may be, or as high as wide.
+_MAX_ASPECT_RATIO = 16
+
 # Files may be wrong about their number of frames, and programs may disagree, by
 # so many. A missing last frame is replaced by the one before it.
 FRAME_COUNT_TOLERANCE = 2
@@ -181,8 +188,10 @@ def _decode_file(video, wanted, last):
     with av.open(str(video.path), metadata_errors="ignore") as container:
       stream = container.streams.best("video")
       stream.thread_type = "AUTO"
-      # Frames may change their size on the way.
-      stream.codec_context.options = {"max_pixels": str(photo.MAX_PIXELS)}
+      # Frames may change their size on the way, but decoders hold many.
+      most = max(_GROWTH * stream.width * stream.height, _ALWAYS_ALLOWED)
+      most = min(most, photo.MAX_PIXELS)
+      stream.codec_context.options = {"max_pixels": str(most)}
       aspect_ratio = stream.sample_aspect_ratio
       for frame in container.decode(stream):
         if frame.is_corrupt:
@@ -215,8 +224,11 @@ def _to_upright_rgb(frame, aspect_ratio, path):
   """RGB with square pixels, rotated as the file specifies."""
   pixels = frame.to_ndarray(format="rgb24")
   if aspect_ratio and aspect_ratio != 1:
+    if not 1 <= _MAX_ASPECT_RATIO * aspect_ratio <= _MAX_ASPECT_RATIO**2:
+      shape = f"its pixels are {float(aspect_ratio):.2g} times as wide as high"
+      raise _broken(path, shape, 0)
     height, width = pixels.shape[:2]
-    width = max(1, round(width * float(aspect_ratio)))  # may be any number
+    width = max(1, round(width * float(aspect_ratio)))
     _check_size(path, width, height)
     pixels = np.asarray(
       Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
