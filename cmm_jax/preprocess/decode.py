@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from cmm_jax.preprocess import photo
+from cmm_jax.preprocess import mp4_pieces, photo
 from cmm_jax.video import import_av
 
 # The longest frame that an AVI's clock may count as several, in seconds.
@@ -134,6 +134,9 @@ def read(
 
 def _open_file(path):
   av = import_av()
+  claimed = mp4_pieces.claimed_frames(path)
+  if claimed > path.stat().st_size:
+    raise _broken(path, f"its pieces claim {claimed} frames", 0)
   try:
     with av.open(str(path), metadata_errors="ignore") as container:
       stream = container.streams.best("video")  # not the cover image

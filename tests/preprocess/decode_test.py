@@ -134,6 +134,31 @@ def test_pixels_of_an_absurd_shape_fill_no_memory(tmp_path):
       assert decode.read(path).shape[:2] == (8, 48)
 
 
+def test_a_piece_that_claims_more_frames_than_bytes_is_refused(tmp_path):
+  path = tmp_path / "pieces.mp4"
+  options = {"movflags": "frag_keyframe+empty_moov"}
+  with av.open(str(path), "w", options=options) as container:
+    stream = container.add_stream("mpeg4", rate=25)
+    stream.width, stream.height = 64, 48
+    for pixels in moving():
+      frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+  assert len(decode.read(path)) == 8
+  content = path.read_bytes()
+  place = content.index(b"trun") + 8
+  assert content[place : place + 4] == struct.pack(">I", 8)
+  claim = struct.pack(">I", 84_000_000)
+  path.write_bytes(content[:place] + claim + content[place + 4 :])
+
+  with pytest.raises(decode.VideoError, match="pieces claim 84000000 frames"):
+    decode.open_video(path)
+  nested = struct.pack(">I4s", 2**31, b"moof") * 10_000
+  path.write_bytes(nested)
+  with pytest.raises(decode.VideoError, match="Invalid data"):
+    decode.open_video(path)
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "avi"])
 def test_a_truncated_video_of_another_format_is_an_error_that_names_it(
   tmp_path, suffix
