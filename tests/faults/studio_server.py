@@ -213,7 +213,8 @@ def load(folder: pathlib.Path, visitors: int, seconds: float) -> table.Row:
   times = sorted(log.seconds)
   return table.Row(
     f"studio: {visitors} visitors for {seconds:.0f} s, presses of its button "
-    f"(p99 of a request {1000 * times[int(0.99 * len(times))]:.0f} ms)",
+    f"(p99 of a request {1000 * times[int(0.99 * len(times))]:.0f} ms, "
+    f"{log.refused} told that too many wait)",
     log.made + log.refused + len(lost),
     log.made + log.refused,
     len(lost),
