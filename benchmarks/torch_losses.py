@@ -177,7 +177,10 @@ class Losses:
     times = self.batch["times"].long()[..., None]
     times = times.expand(*embeddings.shape[:-2], -1, embeddings.shape[-1])
     embeddings = embeddings.gather(-2, times)
-    logits = self.networks["vae"].decode(embeddings.flatten(0, -2))
+    vae = self.networks["vae"]
+    frozen = not self.config.loss.sequences_train_decoder
+    with _frozen(vae) if frozen else contextlib.nullcontext():
+      logits = vae.decode(embeddings.flatten(0, -2))
     logits = logits.unflatten(0, embeddings.shape[:-1])
     targets = images.unflatten(0, embeddings.shape[-3:-1]).expand_as(logits)
     bce = bce_per_image(logits, targets).mean(-1)

@@ -159,6 +159,7 @@ SETTINGS: Mapping[str, Rule] = {
   "modes.reconstruction": Choice(mode_bank.CHOICES["reconstruction"]),
   "loss.kl": _WEIGHT,
   "loss.embeddings": _WEIGHT,
+  "loss.sequences_train_decoder": _BOOL,
   "loss.pull": _WEIGHT,
   "loss.push": _WEIGHT,
   "loss.assignment_temperature": Number(0, 1e6, above=True),
@@ -208,8 +209,8 @@ def faults(
 
   Args:
     config: the settings.
-    for_training: whether it must have what only a training reads, `train`;
-      that of an earlier version may have less.
+    for_training: whether it must have what only a training reads, `train` and
+      `loss`; that of an earlier version may have less.
 
   Returns:
     The setting's name, the value found and what it may be; sizes that do not
@@ -225,7 +226,7 @@ def faults(
   found = [unknown(name) for name in values if name not in SETTINGS]
   for name, rule in SETTINGS.items():
     if name not in values:
-      if not for_training and name.startswith("train."):
+      if not for_training and name.startswith(("train.", "loss.")):
         continue
       found.append(f"config.{name} is missing: give {rule}.")
     elif not rule.allows(values[name]):

@@ -27,9 +27,11 @@ def get_config(base: str = "nemo") -> ml_collections.ConfigDict:
   config.model.translator_output = "image"
   config.loss.decoded_share = 0.0
   config.loss.instance_noise = 0.0
-  # Section 3.2 and eq. 1: the plain VAE, and no distance between codes.
+  # Sections 3.2 and 3.5, eq. 1: the plain VAE, no distance between codes, and
+  # the sequences' BCE fine-tunes the VAE.
   config.loss.kl = 1.0
   config.loss.embeddings = 0.0
+  config.loss.sequences_train_decoder = True
   # No augmentation.
   config.data.mirror = False
   for name in (

@@ -89,6 +89,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss = ml_collections.ConfigDict()
   config.loss.kl = 1.0  # (ours), the plain VAE
   config.loss.embeddings = 1.0  # (ours), weight of `posterior_nll`
+  # Whether phases 2 and 3 train the decoder by the sequences' BCE too, or by
+  # the VAE's own loss alone (ours).
+  config.loss.sequences_train_decoder = False
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
   config.loss.assignment_temperature = 2.0  # (ours), nats per landmark image

@@ -39,6 +39,7 @@ class CMMNet(Model):
   """The paper's model.
 
   Attributes:
+    sequences_train_decoder: as of `RecurrentGenerator`.
     variant: the variant of the modes' losses, one of `mode_bank.VARIANTS`, or
       "" for the config's own.
   """
@@ -51,6 +52,7 @@ class CMMNet(Model):
   discriminator: translator.Discriminator
   landmark_regressor: regressors.LandmarkRegressor
   action_unit_regressor: regressors.ActionUnitRegressor
+  sequences_train_decoder: bool
   variant: str
   fine_tunes = True
 
@@ -85,7 +87,11 @@ class CMMNet(Model):
     """The conditional recurrent generator of landmark images."""
     images = landmark_images(self.vae.image_size, self.translator.image_size)
     return RecurrentGenerator(
-      self.vae, self.conditional, images, self.num_labels
+      self.vae,
+      self.conditional,
+      images,
+      self.num_labels,
+      self.sequences_train_decoder,
     )
 
   @property
@@ -261,5 +267,7 @@ def build(
       image_size=data.image_size, **regressor
     ),
     num_labels=num_labels,
+    # Weights of before this setting were trained as if it were true.
+    sequences_train_decoder=config.loss.get("sequences_train_decoder", True),
     variant=variant,
   )

@@ -87,12 +87,21 @@ class RecurrentGenerator:
 
   Its networks are named "vae" and "conditional". From `config.loss` it reads
   `kl` and `embeddings`, the weight on the distance to encoded embeddings.
+
+  Attributes:
+    vae, conditional: the networks.
+    image_kind: what the VAE decodes.
+    num_labels: of the conditional LSTM's input.
+    sequences_train_decoder: whether the reconstruction of sequences trains the
+      decoder too. It then learns to blur what the embeddings leave open; if
+      not, the VAE's own loss alone trains it (ours).
   """
 
   vae: vae.ImageVAE
   conditional: lstm.ConditionalLSTM
   image_kind: ImageKind
   num_labels: int
+  sequences_train_decoder: bool = True
 
   def roll_out(self, networks, batch):
     """Returns h_0 [b d] and h_1 ... h_T [b t d].
@@ -187,6 +196,8 @@ class RecurrentGenerator:
       (*embeddings.shape[:-2], num_sampled_frames(batch), 1),
     )
     embeddings = jnp.take_along_axis(embeddings, times, axis=-2)
+    if not self.sequences_train_decoder:
+      networks = {"vae": jax.lax.stop_gradient(networks["vae"])}
     decoded = self.decode(networks, embeddings)
     targets = jnp.broadcast_to(
       self.image_kind.sampled_frames(batch), decoded.shape

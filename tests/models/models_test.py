@@ -1,5 +1,6 @@
 """Each phase's loss: what it trains, what it leaves, on how many devices."""
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -295,6 +296,34 @@ def test_losses_in_bfloat16_agree_and_weights_stay_in_float32(name, batch):
     cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
     # An untrained BatchNorm amplifies differences of nearly equal embeddings.
     assert cosine > 0.5, network
+
+
+@pytest.mark.parametrize("sequences_train_decoder", [False, True])
+def test_sequences_train_the_decoder_only_if_asked_to(
+  batch, sequences_train_decoder
+):
+  model, _ = miniature.build_model()
+  generator = dataclasses.replace(
+    model.landmark_generator, sequences_train_decoder=sequences_train_decoder
+  )
+  networks = miniature.first_networks("cmm_net", ("conditional", "vae"))
+  shape = (len(batch["label"]), miniature.NUM_FRAMES, model.vae.embedding_dim)
+  embeddings = jax.random.normal(jax.random.key(0), shape)
+  posterior = (jnp.zeros((*batch["times"].shape, shape[-1])),) * 2
+
+  @functools.partial(jax.grad, argnums=(0, 1))
+  def gradients(networks, embeddings):
+    reconstruction, *_ = generator.sequence_losses(
+      networks, batch, embeddings, posterior
+    )
+    return jnp.mean(reconstruction)
+
+  of_networks, of_embeddings = jax.jit(gradients)(networks, embeddings)
+
+  assert np.any(of_embeddings)
+  trained = [n for n, leaf in leaves(of_networks).items() if np.any(leaf)]
+  assert any("decoder" in name for name in trained) == sequences_train_decoder
+  assert bool(trained) == sequences_train_decoder
 
 
 def test_instance_noise_is_for_the_discriminator_alone(batch):
