@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   # Small batches of many clips: on so few clips more steps beat larger ones.
   config.phases.vae.update(
-    epochs=6.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
+    epochs=12.0, clips_per_batch=32, frames_per_clip=1, learning_rate=2e-3
   )
   config.phases.conditional.update(
     epochs=2.0, clips_per_batch=16, frames_per_clip=2

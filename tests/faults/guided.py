@@ -65,6 +65,8 @@ def parsers(
     tried += int(stats.get("number_of_executed_units", 0))
     memory = max(memory, 2**20 * int(stats.get("peak_rss_mb", 0)))
     slowest = max(slowest, int(stats.get("slowest_unit_time_sec", 0)))
+    if not stats:
+      raise RuntimeError(f"the fuzzer did not run: {errors[-500:]}")
     print(f"guided {kind.name}: {done.returncode} {stats}", flush=True)
     if done.returncode:
       lost.append(f"{kind.name}: {errors[-2000:]}")
