@@ -44,9 +44,10 @@ class Generators:
     """Finds what there is.
 
     Args:
-      runs: the folders of runs.
+      runs: the folders of runs, of different names; visitors see no more of
+        where these lie.
     """
-    self.runs = {str(run): run for run in runs}
+    self.runs = {run.name: run for run in runs}
     self._lock = threading.Lock()
     self._load = functools.lru_cache(_LOADED)(SmileGenerator)
     self.labels = weights.read_config(None)[1]

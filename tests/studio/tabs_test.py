@@ -19,6 +19,7 @@ def test_models_that_a_run_has_trained_can_be_compared(finished, tmp_path):
   trained = generators.Generators([pathlib.Path(finished.workdir)])
   ours = trained.choices()[1]
   assert ours.model == "cmm_net" and ours.form.startswith("motion")
+  assert ours.title == "finished: CMM-Net"  # not where the run lies
   image = photo.read(examples.MONA_LISA)
   queue = worker.Worker()
 
