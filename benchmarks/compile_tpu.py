@@ -16,9 +16,9 @@ on any slice, as it has on four chips. The table shows
 - the collectives of a step and the bytes of their results;
 - an estimate for larger slices (`tpu_programs.weak_scaling`).
 
-A compilation takes minutes on one core. JAX_EXEC_TIME_OPTIMIZATION_EFFORT=-1 in
-the environment makes it five times as fast, for a program that needs more
-memory. One process at a time can use libtpu.
+A compilation takes minutes on one core; JAX_OPTIMIZATION_LEVEL=O0 in the
+environment makes it faster, for a program that needs more memory. One process
+at a time can use libtpu.
 """
 
 import contextlib
@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
   if importlib.util.find_spec("libtpu") is None:
     sys.exit("error: libtpu is not installed; pip install -e .[tpu].")
   tpu_programs.configure()
-  print(f"The compiler's effort is {tpu_programs.effort()}, in [-1, 1].\n")
+  print(f"Optimization level: {tpu_programs.optimization_level()}.\n")
   print(_row(_HEADER), _row(["---"] * len(_HEADER)), sep="\n", flush=True)
   lines, failures = [], []
   with contextlib.ExitStack() as stack:

@@ -92,7 +92,7 @@ def measure(case: Case, topology: str, folder: str | None) -> dict[str, Any]:
     "topology": topology,
     "chips": chips,
     "clips": clips,
-    "effort": effort(),
+    "optimization_level": optimization_level(),
     "memory_mib": {name: size / 2**20 for name, size in parts.items()},
     "gflop": flops.count_case(case) / chips / 1e9,
     "xla_gflop": cost["flops"] / 1e9,
@@ -101,9 +101,9 @@ def measure(case: Case, topology: str, folder: str | None) -> dict[str, Any]:
   }
 
 
-def effort() -> float:
-  """The compiler's effort, in [-1, 1]."""
-  return jax.config.jax_exec_time_optimization_effort
+def optimization_level() -> str:
+  """The compiler's, "O0" to "O3", or "UNKNOWN" for its own choice."""
+  return jax.config.jax_optimization_level
 
 
 def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
