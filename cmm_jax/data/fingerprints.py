@@ -59,7 +59,7 @@ def _files(folder):
 
 
 def _fingerprint(file):
-  """SHA-256 of a file's size, its begin and its end."""
+  """SHA-256 of a file's size, its beginning and its end."""
   size = file.stat().length
   with file.open("rb") as opened:
     digest = hashlib.sha256(str(size).encode() + opened.read(_PART))

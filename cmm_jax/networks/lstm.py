@@ -86,9 +86,7 @@ def replace_condition(
       weights it takes over, or None for the mean of all old entries (ours).
   """
   arrays = traverse_util.flatten_dict(dict(variables))
-  dim = next(v for k, v in arrays.items() if k[-2:] == ("step", "bias")).shape[
-    0
-  ]
+  dim = len(next(v for k, v in arrays.items() if k[-2:] == ("step", "bias")))
   for name, kernel in arrays.items():
     if name[-1] != "kernel" or not name[-2].startswith("i"):
       continue  # not one of the kernels of a gate's input

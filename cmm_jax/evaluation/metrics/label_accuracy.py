@@ -158,37 +158,50 @@ def _regression() -> Any:
   )
 
 
-def _of_modes(model, originals):
-  """The share of each clip's modes that are classified as the clip."""
-  modes = model.movement_curves_of_modes
-  correct = model.label_classifier.correct(
-    LabeledCurves(
-      modes.reshape(-1, *modes.shape[2:]),
-      np.repeat(originals.labels, modes.shape[1]),
+def accuracy_metrics(
+  name: str, heading: str, classifier: str, curves: str
+) -> tuple[Metric, Metric]:
+  """The accuracy of a classifier on the videos, and on the modes.
+
+  Args:
+    name, heading: of the first; the second's say "of_modes", "modes" too.
+    classifier, curves: attributes of `Measurements`. The curves of the modes
+      are its attribute `curves` with "_of_modes".
+  """
+
+  def of_videos(model, originals):
+    return getattr(model, classifier).correct(
+      LabeledCurves(getattr(model, curves), originals.labels)
     )
+
+  def of_modes(model, originals):
+    """The share of each clip's modes that are classified as the clip."""
+    modes = getattr(model, f"{curves}_of_modes")
+    correct = getattr(model, classifier).correct(
+      LabeledCurves(
+        modes.reshape(-1, *modes.shape[2:]),
+        np.repeat(originals.labels, modes.shape[1]),
+      )
+    )
+    return correct.reshape(modes.shape[:2]).mean(axis=1)
+
+  shared = dict(better="higher", digits=2, tables=(DYNAMICS,))
+  return (
+    Metric(
+      name=name, heading=heading, needs=(curves,), per_clip=of_videos, **shared
+    ),
+    Metric(
+      name=f"{name}_of_modes",
+      heading=f"{heading}, modes",
+      needs=(f"{curves}_of_modes",),
+      per_clip=of_modes,
+      **shared,
+    ),
   )
-  return correct.reshape(modes.shape[:2]).mean(axis=1)
 
 
 METRICS = (
-  Metric(
-    name="label_accuracy",
-    heading="label accuracy",
-    better="higher",
-    digits=2,
-    tables=(DYNAMICS,),
-    needs=("movement_curves",),
-    per_clip=lambda model, originals: model.label_classifier.correct(
-      LabeledCurves(model.movement_curves, originals.labels)
-    ),
-  ),
-  Metric(
-    name="label_accuracy_of_modes",
-    heading="label accuracy, modes",
-    better="higher",
-    digits=2,
-    tables=(DYNAMICS,),
-    needs=("movement_curves_of_modes",),
-    per_clip=_of_modes,
+  *accuracy_metrics(
+    "label_accuracy", "label accuracy", "label_classifier", "movement_curves"
   ),
 )

@@ -10,8 +10,7 @@ moves landmarks without moving the skin.
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cmm_jax.evaluation.metrics.label_accuracy import LabeledCurves
-from cmm_jax.evaluation.metrics.metric import DYNAMICS, Metric
+from cmm_jax.evaluation.metrics import label_accuracy
 
 _CELLS = 8  # along each side of a frame
 
@@ -35,41 +34,11 @@ def pixel_curves(
   return levels - levels[:, :1]
 
 
-def _of_videos(model, originals):
-  return model.pixel_label_classifier.correct(
-    LabeledCurves(model.pixel_curves, originals.labels)
-  )
-
-
-def _of_modes(model, originals):
-  """The share of each clip's modes that are classified as the clip."""
-  modes = model.pixel_curves_of_modes
-  correct = model.pixel_label_classifier.correct(
-    LabeledCurves(
-      modes.reshape(-1, *modes.shape[2:]),
-      np.repeat(originals.labels, modes.shape[1]),
-    )
-  )
-  return correct.reshape(modes.shape[:2]).mean(axis=1)
-
-
 METRICS = (
-  Metric(
-    name="pixel_label_accuracy",
-    heading="label accuracy, pixels",
-    better="higher",
-    digits=2,
-    tables=(DYNAMICS,),
-    needs=("pixel_curves",),
-    per_clip=_of_videos,
-  ),
-  Metric(
-    name="pixel_label_accuracy_of_modes",
-    heading="label accuracy, pixels, modes",
-    better="higher",
-    digits=2,
-    tables=(DYNAMICS,),
-    needs=("pixel_curves_of_modes",),
-    per_clip=_of_modes,
+  *label_accuracy.accuracy_metrics(
+    "pixel_label_accuracy",
+    "label accuracy, pixels",
+    "pixel_label_classifier",
+    "pixel_curves",
   ),
 )
