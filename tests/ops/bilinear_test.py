@@ -1,8 +1,14 @@
 """Bilinear sampling, against SciPy and by hand."""
 
+import functools
+
+import hypothesis
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from cmm_jax.ops import bilinear
@@ -50,3 +56,51 @@ def test_the_gradient_of_a_flow_is_the_slope_of_the_image():
   expected = np.zeros((1, 4, 6, 2))
   expected[0, 2, 3, 0] = 10.0
   np.testing.assert_allclose(gradient, expected, atol=1e-4)
+
+
+@hypothesis.settings(max_examples=30, deadline=None)
+@hypothesis.given(
+  shape=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+  positions=st.lists(
+    st.tuples(st.floats(-2, 8, width=32), st.floats(-2, 8, width=32)),
+    min_size=4,
+    max_size=4,
+  ),
+)
+def test_the_form_for_tpus_equals_the_gather_with_all_its_gradients(
+  shape, positions
+):
+  images = np.random.default_rng(2).normal(size=(2, *shape, 3)).astype("f4")
+  x, y = (
+    np.array(positions, np.float32).reshape(2, 2, 1, 2).transpose(3, 0, 1, 2)
+  )
+  x, y = np.clip(x, 0, shape[1] - 1), np.clip(y, 0, shape[0] - 1)
+
+  def total(form, *inputs):
+    sampled = form(*inputs)
+    return jnp.sum(sampled * jnp.cos(sampled)), sampled
+
+  results = [
+    jax.value_and_grad(
+      functools.partial(total, form), argnums=(0, 1, 2), has_aux=True
+    )(images, x, y)
+    for form in (bilinear.sample_by_products, bilinear.sample_by_gather)
+  ]
+
+  jax.tree.map(
+    functools.partial(np.testing.assert_allclose, atol=2e-5), *results
+  )
+
+
+@pytest.mark.parametrize(
+  ("platform", "gathers"), [("cpu", True), ("cuda", True), ("tpu", False)]
+)
+def test_each_platform_gets_the_form_that_suits_it(platform, gathers):
+  images = jax.ShapeDtypeStruct((1, 4, 4, 3), jnp.float32)
+  flow = jax.ShapeDtypeStruct((1, 4, 4, 2), jnp.float32)
+
+  exported = jax.export.export(jax.jit(bilinear.warp), platforms=[platform])(
+    images, flow
+  )
+
+  assert ("gather" in exported.mlir_module()) == gathers
