@@ -129,15 +129,16 @@ def run_command():
   from absl import flags
 
   names = "avatar.__main__", "evaluate", "export", "generate", "report"
-  commands = [f"cmm_jax.{name}" for name in names]
+  commands = [f"cmm_jax.{name}" for name in (*names, "generation_flags")]
 
   def forget():
     for command in commands:
       for flag in flags.FLAGS.get_flags_for_module(command):
         delattr(flags.FLAGS, flag.name)
-      sys.modules.pop(command, None)
-    for flag in flags.FLAGS.get_flags_for_module("cmm_jax.generation_flags"):
-      flag.unparse()  # to its default; the module stays
+      if sys.modules.pop(command, None):
+        # `from package import module` would find it here.
+        package, _, module = command.rpartition(".")
+        vars(sys.modules[package]).pop(module, None)
 
   def run(name, **values):
     forget()
