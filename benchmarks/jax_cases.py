@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import cases, interleave
 from benchmarks.cases import Case
-from cmm_jax import inference, landmarks, programs, runtime, train_step
+from cmm_jax import generate_step, landmarks, programs, runtime, train_step
 from cmm_jax.models import registry
 from cmm_jax.models.base import AXIS, Model, Phase
 
@@ -153,10 +153,8 @@ def generation(
   """Generates from the case's photos; returns `run(repeats)`."""
   trained, inputs = generation_inputs(case, networks)
   trained = jax.device_put(trained)
-  generate = jax.jit(
-    inference.to_arrays(build_model(case).generate),
-    compiler_options=runtime.compiler_options(),
-  )
+  mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
+  generate = generate_step.make_generate_step(build_model(case).generate, mesh)
 
   def run(repeats):
     for _ in range(repeats):

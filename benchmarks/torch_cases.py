@@ -252,7 +252,7 @@ def _generation(losses, compiled):
 def _generate_one(
   losses: Losses, embeddings: Tensor, face: Tensor, mask: Tensor
 ) -> list[Tensor]:
-  """Generates the arrays of `inference.to_arrays` for one face.
+  """Generates the arrays of `generate_step.to_arrays` for one face.
 
   Args:
     losses: with the networks.

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import flops, jax_cases
 from benchmarks.cases import Case
-from cmm_jax import inference, train_step
+from cmm_jax import generate_step, train_step
 from cmm_jax.models.base import AXIS
 
 _CLIPS_SHARED_BY = 4  # chips
@@ -113,7 +113,8 @@ def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
   """
   optimizer = None
   if case.kind == "generate":
-    program = jax.jit(inference.to_arrays(jax_cases.build_model(case).generate))
+    generate = jax_cases.build_model(case).generate
+    program = generate_step.make_generate_step(generate, mesh)
   else:
     optimizer = train_step.make_optimizer(case.config().phases[case.kind], 1000)
     loss = jax_cases.phase_of(case).loss

@@ -59,7 +59,7 @@ class Generator:
     labels: Sequence[str],
     image_size: int,
   ):
-    """Wraps `program(inputs)`, which returns arrays as `to_arrays` does."""
+    """Wraps `program(inputs)` (`generate_step.on_local_devices`)."""
     self._program = program
     self.labels = list(labels)
     self.image_size = image_size
@@ -282,19 +282,11 @@ class SmileGenerator(Generator):
       FileNotFoundError: the run or the model has not been trained.
       ValueError: there is no such model, or the file is damaged.
     """
-    import jax
-
-    from cmm_jax import runtime
+    from cmm_jax import generate_step
 
     built, networks, labels, image_size = load_model(source, model)
-    compiled = jax.jit(
-      to_arrays(built.generate), compiler_options=runtime.compiler_options()
-    )
-    super().__init__(
-      lambda inputs: jax.device_get(compiled(networks, inputs)),
-      labels,
-      image_size,
-    )
+    program = generate_step.on_local_devices(built.generate, networks)
+    super().__init__(program, labels, image_size)
 
 
 def load_model(
@@ -313,8 +305,6 @@ def load_model(
     FileNotFoundError: the run or the model has not been trained.
     ValueError: there is no such model, or the file is damaged.
   """
-  import jax
-
   from cmm_jax import weights
   from cmm_jax.models import registry
 
@@ -324,26 +314,4 @@ def load_model(
     phase: weights.read_networks(source, dict.fromkeys(names, phase))
     for phase, names in built.inference_networks().items()
   }
-  return built, jax.device_put(networks), labels, config.data.image_size
-
-
-def to_arrays(generate: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-  """Wraps `Model.generate` to return arrays by name; traceable.
-
-  "landmark_images" and "frames" are uint8; "motion" is float16 [b s t h w 6],
-  as `full_size.render` takes it, or None from a model without motion.
-  """
-  import jax.numpy as jnp
-
-  def generate_arrays(networks, inputs):
-    images, made = generate(networks, inputs)
-    if images is not None:
-      images = jnp.round(255 * images[..., 0]).astype(jnp.uint8)
-    frames = jnp.round(127.5 * (made.faces + 1)).astype(jnp.uint8)
-    motion = None
-    if made.flow is not None:
-      motion = jnp.concatenate([made.flow, made.mask, made.new_pixels], -1)
-      motion = motion.astype(jnp.float16)
-    return {"landmark_images": images, "frames": frames, "motion": motion}
-
-  return generate_arrays
+  return built, networks, labels, config.data.image_size

@@ -28,7 +28,7 @@ import jax
 import jax.export
 import numpy as np
 
-from cmm_jax import atomic, excerpt, inference, runtime
+from cmm_jax import atomic, excerpt, generate_step, inference, runtime
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -116,7 +116,7 @@ def serialize(workdir: str, model: str) -> bytes:
   built, networks, labels, size = inference.load_model(workdir, model)
 
   def generate(inputs):
-    return inference.to_arrays(built.generate)(networks, inputs)
+    return generate_step.to_arrays(built.generate)(networks, inputs)
 
   (b,) = jax.export.symbolic_shape("b")
   inputs = {

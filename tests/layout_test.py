@@ -36,7 +36,7 @@ ORDER = (
   ("event_file", "run_config"),
   ("checkpoints", "monitor"),
   ("full_size", "smile_kinds", "weights"),
-  ("train_step", "smiles"),
+  ("train_step", "generate_step", "smiles"),
   ("programs",),
   ("train", "inference"),
   ("stablehlo", "avatar"),

@@ -9,7 +9,7 @@ import pytest
 from small_cases import random_networks, small_case
 
 from benchmarks import jax_cases
-from cmm_jax import inference, landmarks
+from cmm_jax import generate_step, landmarks
 
 SIZE = 32  # of the faces
 
@@ -19,7 +19,7 @@ def generator(landmark_image_size):
   """A compiled `f(inputs)` of networks whose motion is large."""
   case = small_case("generate", landmark_image_size=landmark_image_size)
   trained, _ = jax_cases.generation_inputs(case, random_networks(case))
-  generate = inference.to_arrays(jax_cases.build_model(case).generate)
+  generate = generate_step.to_arrays(jax_cases.build_model(case).generate)
   return functools.partial(jax.jit(generate), trained)
 
 
