@@ -7,6 +7,7 @@ Prints the paper's tables for every model that has been trained, and writes to
 
   tables.md, tables.tex   the tables, with table 2 if the user study has answers
   metrics.json            model -> label -> metric -> value, low, high, clips
+  per_clip.csv            the metrics of each clip, for paired comparisons
   details.json            action unit curves, errors of the regressors, sources
   *.png                   figures 4 to 8, and SSIM over diversity
   videos/                 of every model, for OpenFace and the user study

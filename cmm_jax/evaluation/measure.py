@@ -23,6 +23,8 @@ from cmm_jax.evaluation.metrics.metric import MODES, Metric
 from cmm_jax.evaluation.samples import ORIGINALS, TestSamples
 from cmm_jax.models import registry
 
+# model -> metric -> a value for each test clip, NaN for clips without one
+PerClip = dict[str, dict[str, Float[np.ndarray, " n"]]]
 # label -> model or sequence -> mean curve [t, 2] of AU06 and AU12
 Curves = dict[str, dict[str, list[list[float]]]]
 
@@ -122,60 +124,86 @@ def _clips_of_one_person(clips):
   }
 
 
+def per_clip(
+  measurements: Mapping[str, Measurements], metrics: Iterable[Metric]
+) -> PerClip:
+  """Computes the metrics that have a value for each clip.
+
+  Args:
+    measurements: by model, with the originals.
+    metrics: which to compute, for the models that they apply to.
+  """
+  values: PerClip = {model: {} for model in measurements}
+  for metric in metrics:
+    if metric.per_clip is None:
+      continue
+    for name, model in _models_of(metric, measurements):
+      found = metric.per_clip(model, measurements[ORIGINALS])
+      values[name][metric.name] = np.asarray(found)
+  return values
+
+
 def table(
   measurements: Mapping[str, Measurements],
   by_label: Mapping[str, np.ndarray],
-  metrics: Iterable[Metric],
+  metrics: Sequence[Metric],
+  values: PerClip | None = None,
 ) -> confidence.Table:
-  """Computes metrics of all models that they apply to.
-
-  Variants of the modes' losses only have the metrics of the modes' table.
+  """Estimates metrics of all models that they apply to.
 
   Args:
     measurements: by model, with the originals.
     by_label: the indices of the clips of each label.
-    metrics: which to compute.
+    metrics: which to estimate.
+    values: what `per_clip` returns of them, if it is at hand.
 
   Raises:
     ValueError: a value is not finite.
   """
-  originals = measurements[ORIGINALS]
+  if values is None:
+    values = per_clip(measurements, metrics)
   rows: confidence.Table = {
     model: {label: {} for label in by_label} for model in measurements
   }
   for metric in metrics:
-    for name, model in measurements.items():
-      if model.variant and MODES not in metric.tables:
-        continue
-      if not metric.applies_to(model, originals):
-        continue
-      estimates = _estimates(metric, model, originals, by_label, name)
-      for label, estimate in estimates.items():
-        rows[name][label][metric.name] = estimate
+    for name, model in _models_of(metric, measurements):
+      for label, clips in by_label.items():
+        if metric.per_clip is None:
+          estimate = _of_set(metric, model, measurements[ORIGINALS], clips)
+        else:
+          what = f"{metric.name} of {name}, {label}"
+          estimate = _of_clips(values[name][metric.name][clips], what)
+        if estimate is not None:
+          rows[name][label][metric.name] = estimate
   return rows
 
 
-def _estimates(metric, model, originals, by_label, name):
-  """Label -> estimate, of the labels for which there is one."""
-  estimates = {}
-  if metric.per_clip is not None:
-    values = np.asarray(metric.per_clip(model, originals))
-    for label, clips in by_label.items():
-      present = values[clips][~np.isnan(values[clips])]
-      if len(present):
-        estimates[label] = confidence.mean_over_clips(
-          present, f"{metric.name} of {name}, {label}"
-        )
-    return estimates
-  for label, clips in by_label.items():
-    estimate = confidence.jackknife(
-      lambda some, clips=clips: metric.of_set(model, originals, clips[some]),
-      len(clips),
-      metric.minimum,
-    )
-    if not np.isnan(estimate.value):
-      estimates[label] = estimate
-  return estimates
+def _models_of(metric, measurements):
+  """Name and measurements of the models that a metric applies to.
+
+  Variants of the modes' losses only have the metrics of the modes' table.
+  """
+  for name, model in measurements.items():
+    if model.variant and MODES not in metric.tables:
+      continue
+    if metric.applies_to(model, measurements[ORIGINALS]):
+      yield name, model
+
+
+def _of_clips(values, what):
+  """The estimate of a mean, or None if no clip has a value."""
+  present = values[~np.isnan(values)]
+  return confidence.mean_over_clips(present, what) if len(present) else None
+
+
+def _of_set(metric, model, originals, clips):
+  """The estimate of a metric of a set of clips, or None if it has no value."""
+  estimate = confidence.jackknife(
+    lambda some: metric.of_set(model, originals, clips[some]),
+    len(clips),
+    metric.minimum,
+  )
+  return None if np.isnan(estimate.value) else estimate
 
 
 def curves(

@@ -1,7 +1,9 @@
 """Evaluates a run, and writes the results to its folder."""
 
+import csv
 import dataclasses
 import functools
+import io
 import json
 import pathlib
 
@@ -35,6 +37,7 @@ class Results:
   Attributes:
     samples: the test clips and the smiles.
     table: every metric of every model.
+    per_clip: the metrics that have a value for each clip.
     curves: the compared models' mean action unit curves, smoothed.
     mode_curves: CMM-Net's mean action unit curves and the originals'.
     regressor_errors: of the run's regressors, on the originals.
@@ -46,6 +49,7 @@ class Results:
 
   samples: TestSamples
   table: Table
+  per_clip: measure.PerClip
   curves: measure.Curves
   mode_curves: measure.Curves
   regressor_errors: dict[str, float]
@@ -91,9 +95,12 @@ def evaluate(
     test, extractors, [train[i] for i in evenly], by_openface
   )
   by_label, originals = test.by_label(), measurements[ORIGINALS]
+  metrics = list(registry.METRICS.values())
+  per_clip = measure.per_clip(measurements, metrics)
   return Results(
     samples=test,
-    table=measure.table(measurements, by_label, registry.METRICS.values()),
+    table=measure.table(measurements, by_label, metrics, per_clip),
+    per_clip=per_clip,
     curves=measure.curves(measurements, by_label),
     mode_curves=measure.mode_curves(measurements, by_label),
     regressor_errors=measure.regressor_errors(originals),
@@ -158,6 +165,7 @@ def write(
   texts = {
     "metrics.json": json.dumps(numbers, indent=2),
     "details.json": json.dumps(details, indent=2),
+    "per_clip.csv": _per_clip_csv(results),
     "tables.md": document + markdown,
     "tables.tex": paper_tables.latex(
       results.table, classifier=results.classifier
@@ -170,6 +178,26 @@ def write(
     atomic.write_atomically(folder / f"{name}.png", image)
   _write_videos(folder / "videos", results.samples)
   return folder
+
+
+def _per_clip_csv(results):
+  """A row for each model and clip, a column for each metric."""
+  file = io.StringIO()
+  columns = [n for n, metric in registry.METRICS.items() if metric.per_clip]
+  writer = csv.writer(file, lineterminator="\n")
+  writer.writerow(["model", "clip", "subject", "label", *columns])
+  test = results.samples
+  for model, values in results.per_clip.items():
+    for i, clip in enumerate(test.clips):
+      numbers = [values[n][i] if n in values else np.nan for n in columns]
+      writer.writerow(
+        [
+          *(model, clip["clip"], clip["subject"]),
+          test.label_names[clip["label"]],
+          *("" if np.isnan(number) else float(number) for number in numbers),
+        ]
+      )
+  return file.getvalue()
 
 
 def _figures(results):

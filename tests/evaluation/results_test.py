@@ -1,6 +1,7 @@
 """A trained run is evaluated and its results are written."""
 
 import collections
+import csv
 import dataclasses
 import json
 import pathlib
@@ -141,6 +142,28 @@ def test_every_metric_is_written_as_json(folder, evaluated):
   assert details["action_units_source"] == "the run's regressor"
   assert details["label_chance"] == 0.5
   assert details["curves"]["posed"].keys() == models.keys()
+
+
+def test_the_values_of_clips_are_written_and_average_to_the_estimates(
+  folder, evaluated
+):
+  with (folder / "per_clip.csv").open() as file:
+    rows = list(csv.DictReader(file))
+
+  # Three models with the clips of both labels.
+  assert len(rows) == 3 * len(evaluated.samples.clips)
+  some = [
+    row for row in rows if (row["model"], row["label"]) == ("cmm_net", "posed")
+  ]
+  clips = evaluated.samples.clips
+  assert {row["subject"] for row in some} == {clip["subject"] for clip in clips}
+  for metric in ("ssim", "label_accuracy", "apd_last_8", "redness"):
+    mean = np.mean([float(row[metric]) for row in some])
+    estimate = evaluated.table["cmm_net"]["posed"][metric]
+    assert mean == pytest.approx(estimate.value)
+  # A column per metric; what does not apply to the originals stays empty.
+  assert {row["ssim"] for row in rows if row["model"] == "originals"} == {""}
+  assert "fid" not in rows[0]
 
 
 def test_tables_figures_and_videos_are_written(folder, evaluated):
