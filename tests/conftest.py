@@ -128,7 +128,10 @@ def run_command():
   this process and returns its exit status, None for success."""
   from absl import flags
 
-  names = "avatar.__main__", "evaluate", "export", "generate", "report"
+  names = (
+    *("avatar.__main__", "compare_seeds", "evaluate", "export", "generate"),
+    "report",
+  )
   commands = [f"cmm_jax.{name}" for name in (*names, "generation_flags")]
 
   def forget():
@@ -140,7 +143,7 @@ def run_command():
         package, _, module = command.rpartition(".")
         vars(sys.modules[package]).pop(module, None)
 
-  def run(name, **values):
+  def run(name, *others, **values):
     forget()
     module = importlib.import_module(f"cmm_jax.{name}")
     arguments = [
@@ -149,7 +152,7 @@ def run_command():
       for value in (given if isinstance(given, list) else [given])
     ]
     try:
-      module.main(flags.FLAGS([name, *arguments]))
+      module.main(flags.FLAGS([name, *others, *arguments]))
     except SystemExit as stop:
       return stop.code
     return None

@@ -43,7 +43,7 @@ ORDER = (
   ("evaluation",),
   ("user_study",),
   ("studio",),
-  ("evaluate", "export", "generate", "main", "report"),
+  ("compare_seeds", "evaluate", "export", "generate", "main", "report"),
   ("__init__",),
 )
 RANK = {name: i for i, names in enumerate(ORDER) for name in names}
