@@ -133,7 +133,9 @@ def markdown(
     "Bright pixels of a landmark image in the last 8 frames are above 80 %, "
     "gray ones above 20 %; lips that are lines have many bright and few gray "
     "ones. MMADE and MMFDE compare with all originals of the person and label, "
-    "those of the originals each with the others. … "
+    "those of the originals each with the others. Modes are consistent, 1, if "
+    "mode k differs from a face's other modes alike for all faces, and 0 if "
+    "each face has an order of its own. … "
     "marks a change to the losses as the paper prints them.",
     *_of_labels(table, variant_titles(), MODES),
     "## Errors of the regressors",

@@ -95,6 +95,26 @@ def timing_diversity(sequences: Float[np.ndarray, "s t 68 2"]) -> float:
   return float(times.std(ddof=1)) if len(times) > 1 else float("nan")
 
 
+def mode_consistency(points: Float[np.ndarray, "n k t 68 2"]) -> float:
+  """Whether a mode is the same change for every face (ours): 0 to 1.
+
+  The share of the variance between a face's modes that the mode's number
+  explains: 1 if mode k differs from the other modes of its face by the same
+  displacement for all n faces, 1/n on average if each face has its modes in an
+  order of its own. NaN for one face, or if the modes do not differ.
+
+  Args:
+    points: of the modes of n faces.
+  """
+  moved = (points[:, :, LAST_FRAMES] - points[:, :, :1]).mean(axis=2)
+  from_mean = moved - moved.mean(axis=1, keepdims=True)
+  total = np.square(from_mean).sum()
+  if len(points) < 2 or total == 0:
+    return float("nan")
+  common = np.square(from_mean.mean(axis=0)).sum()
+  return float(len(points) * common / total)
+
+
 def _multimodal(error):
   """A metric: of each clip that has others of its person and label.
 
@@ -175,5 +195,16 @@ METRICS = (
     tables=(MODES,),
     needs=("alternatives",),
     per_clip=_timing,
+  ),
+  Metric(
+    name="mode_consistency",
+    heading="consistency of the modes",
+    digits=2,
+    tables=(MODES,),
+    needs=("points_of_modes",),
+    of_set=lambda model, originals, clips: mode_consistency(
+      model.points_of_modes[clips]
+    ),
+    minimum=0.0,
   ),
 )

@@ -94,3 +94,34 @@ def test_timing_diversity_is_the_deviation_of_the_moving_smiles():
   assert multimodal.timing_diversity(same) == 0
   assert multimodal.timing_diversity(apart) == pytest.approx(np.sqrt(8))
   assert np.isnan(multimodal.timing_diversity(apart[1:]))
+
+
+def modes_that_move(right):
+  """Modes [n k t 68 2] that move to the right by `right` [n k] pixels."""
+  right = np.asarray(right, float)
+  points = np.zeros((*right.shape, 12, 68, 2))
+  points[:, :, 1:, :, 0] = right[..., None, None]
+  return points
+
+
+def test_modes_are_consistent_if_they_differ_alike_for_all_faces():
+  # The second face smiles more than the first, but its modes differ as much.
+  points = modes_that_move([[0, 2, 4], [5, 7, 9]])
+
+  assert multimodal.mode_consistency(points) == pytest.approx(1)
+
+
+def test_modes_in_another_order_for_each_face_are_not_consistent():
+  # Deviations (-2, 0, 2) and (2, 0, -2) have a mean of 0.
+  assert multimodal.mode_consistency(
+    modes_that_move([[0, 2, 4], [4, 2, 0]])
+  ) == pytest.approx(0)
+  # (-1, 1) and (-3, 3): a mean of (-2, 2), so 2 x 8 of 1 + 1 + 9 + 9.
+  assert multimodal.mode_consistency(
+    modes_that_move([[0, 2], [0, 6]])
+  ) == pytest.approx(16 / 20)
+
+
+def test_equal_modes_or_a_single_face_have_no_consistency():
+  assert np.isnan(multimodal.mode_consistency(modes_that_move([[3, 3]] * 2)))
+  assert np.isnan(multimodal.mode_consistency(modes_that_move([[0, 3]])))
