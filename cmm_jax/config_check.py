@@ -158,6 +158,7 @@ SETTINGS: Mapping[str, Rule] = {
   "modes.push_input": Choice(mode_bank.CHOICES["push_input"]),
   "modes.reconstruction": Choice(mode_bank.CHOICES["reconstruction"]),
   "loss.kl": _WEIGHT,
+  "loss.cra_net_kl": _WEIGHT,
   "loss.embeddings": _WEIGHT,
   "loss.sequences_train_decoder": _BOOL,
   "loss.pull": _WEIGHT,

@@ -6,7 +6,8 @@ python -m cmm_jax.main --config=configs/equal_terms.py:quick \
 The name after the colon is that of the config whose data and sizes are used.
 CRA-Net's VAE has the epochs of CMM-Net's, its second phase those of all later
 phases that generate, and Video-GAN those of all of them. Video-GAN is as much
-narrower than its paper's as the translator is; CRA-Net shares CMM-Net's widths.
+narrower than its paper's as the translator is, at its paper's learning rate;
+CRA-Net shares CMM-Net's widths.
 
 For the same time instead of the same epochs, any run of the three models tells
 the epochs, at its own widths: python -m benchmarks.equal_time RUN
@@ -32,7 +33,8 @@ def get_config(base: str = "quick") -> ml_collections.ConfigDict:
   phases.cra_net.epochs = later
   phases.video_gan.epochs = phases.vae.epochs + later
 
-  widths = nemo.get_config().model
-  narrower = config.model.translator_width / widths.translator_width
-  config.model.video_gan_width = round(narrower * widths.video_gan_width)
+  paper = nemo.get_config()
+  narrower = config.model.translator_width / paper.model.translator_width
+  config.model.video_gan_width = round(narrower * paper.model.video_gan_width)
+  phases.video_gan.learning_rate = paper.phases.video_gan.learning_rate
   return config

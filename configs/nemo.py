@@ -102,6 +102,8 @@ def get_config() -> ml_collections.ConfigDict:
   # (ours), relative to a reconstruction loss that sums over pixels; 120 would
   # match the translator's balance, but the roll-out then leaves the faces.
   config.loss.cra_net_adversarial = 20.0
+  # (ours), beside an L1 that sums over pixels. With 0.1 phase 2 diverges.
+  config.loss.cra_net_kl = 1.0
   config.loss.video_gan_l1 = 10.0  # on the first frame, Vondrick et al. 2016
 
   config.phases = ml_collections.ConfigDict()

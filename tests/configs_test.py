@@ -103,6 +103,7 @@ def test_equal_terms_change_the_baselines_alone(base):
   assert changed <= {
     *("workdir", "model.video_gan_width", "phases.video_gan.epochs"),
     *("phases.cra_net_vae.epochs", "phases.cra_net.epochs"),
+    "phases.video_gan.learning_rate",
   }
   phases = equal.phases
   epochs = [

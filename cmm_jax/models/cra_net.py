@@ -63,12 +63,15 @@ class CRANet(Model):
   def phases(self, config):
     """CMM-Net's first two phases (section 3.5)."""
     generator = self.face_generator
+    weights = config.loss.copy_and_resolve_references()
+    # Runs of before this setting used CMM-Net's.
+    weights.kl = config.loss.get("cra_net_kl", config.loss.kl)
     return (
       Phase(
         "cra_net_vae",
         trainable={"vae": None},
         frozen={},
-        loss=functools.partial(generator.vae_loss, config.loss),
+        loss=functools.partial(generator.vae_loss, weights),
         visualize=generator.visualize_vae,
         with_frames=True,
       ),
@@ -80,7 +83,7 @@ class CRANet(Model):
           "discriminator": None,
         },
         frozen={},
-        loss=functools.partial(self.loss, config.loss),
+        loss=functools.partial(self.loss, weights),
         visualize=generator.visualize_conditional,
         with_frames=True,
       ),

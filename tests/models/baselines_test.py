@@ -23,6 +23,7 @@ FOLDERS = {
 def trained(data_dir, tmp_path_factory):
   """The config of a workdir in which both baselines were trained."""
   config = miniature.config(data_dir, tmp_path_factory.mktemp("baselines"))
+  config.loss.update(kl=0.1, cra_net_kl=3.0)
   for model in FOLDERS:
     with config.unlocked():
       config.train.model = model
@@ -42,6 +43,13 @@ def test_the_same_loop_trains_both_beside_each_other(trained):
     assert all(np.isfinite(v) for r in records for v in r.values())
   found = {folder.name for folder in (workdir / "checkpoints").iterdir()}
   assert found == folders.keys()  # and nothing of CMM-Net
+
+
+def test_the_kl_weight_of_landmark_images_is_not_that_of_faces(trained):
+  workdir = pathlib.Path(trained.workdir)
+  for record in monitor.read_records(workdir, "cra_net_vae"):
+    expected = record["vae_l1"] + 3.0 * record["vae_kl"]
+    assert record["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_same_command_again_trains_nothing(trained, monkeypatch):
