@@ -164,7 +164,7 @@ def _network(name: str, case: Case, config) -> nn.Module:
       embedding_dim, model.vae_width, model.landmark_image_size
     ),
     "conditional": lambda: ConditionalLSTM(
-      data.num_frames, embedding_dim, hidden_dim
+      data.num_frames, embedding_dim, hidden_dim, model.label_scale
     ),
     "modes": lambda: ModeBank(model.num_modes, embedding_dim, hidden_dim),
     "mode_discriminator": lambda: ModeDiscriminator(

@@ -142,10 +142,17 @@ class VAE(nn.Module):
 class ConditionalLSTM(nn.Module):
   """`lstm.ConditionalLSTM`: a loop, since it reads its own embeddings."""
 
-  def __init__(self, num_frames: int, embedding_dim: int, hidden_dim: int):
+  def __init__(
+    self,
+    num_frames: int,
+    embedding_dim: int,
+    hidden_dim: int,
+    condition_scale: float,
+  ):
     super().__init__()
     inputs = embedding_dim + cases.NUM_LABELS
     self.num_frames = num_frames
+    self.condition_scale = condition_scale
     self.frame = nn.ModuleDict(
       {
         "OptimizedLSTMCell_0": nn.LSTMCell(inputs, hidden_dim),
@@ -156,6 +163,7 @@ class ConditionalLSTM(nn.Module):
   def forward(self, embedding: Tensor, condition: Tensor) -> Tensor:
     cell, step = self.frame["OptimizedLSTMCell_0"], self.frame["step"]
     state, embeddings = None, []
+    condition = self.condition_scale * condition
     for _ in range(self.num_frames):
       state = cell(torch.cat([embedding, condition], 1), state)
       embedding = embedding + step(state[0])

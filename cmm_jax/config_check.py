@@ -111,6 +111,9 @@ _STEPS = Whole(1, 10**9)
 
 _MOST_LISTED = 20
 
+# What the config of an earlier version may lack, if nothing is to be trained.
+_ADDED = ("train.", "loss.", "model.label_scale")
+
 _PHASE = {
   "clips_per_batch": Whole(1, 65_536),
   "frames_per_clip": Whole(1, 1024),
@@ -149,6 +152,7 @@ SETTINGS: Mapping[str, Rule] = {
   "model.vae_width": _WIDTH,
   "model.lstm_dim": Whole(1, 16_384),
   "model.num_modes": Whole(1, 64),
+  "model.label_scale": Number(0.01, 1000),
   "model.translator_width": _WIDTH,
   "model.translator_output": Choice(translator.OUTPUTS),
   "model.regressor_width": _WIDTH,
@@ -210,8 +214,8 @@ def faults(
 
   Args:
     config: the settings.
-    for_training: whether it must have what only a training reads, `train` and
-      `loss`; that of an earlier version may have less.
+    for_training: whether it must have all settings; the config of an earlier
+      version may lack those that only a training reads, and new ones.
 
   Returns:
     The setting's name, the value found and what it may be; sizes that do not
@@ -227,7 +231,7 @@ def faults(
   found = [unknown(name) for name in values if name not in SETTINGS]
   for name, rule in SETTINGS.items():
     if name not in values:
-      if not for_training and name.startswith(("train.", "loss.")):
+      if not for_training and name.startswith(_ADDED):
         continue
       found.append(f"config.{name} is missing: give {rule}.")
     elif not rule.allows(values[name]):

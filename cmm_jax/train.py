@@ -222,7 +222,7 @@ def _initial_weights(model, config, labels):
     return {}
   source = None if config.init_from == "weights" else config.init_from
   given = weights.read_all(source)
-  return model.adapt(given.networks, given.labels, labels)
+  return model.adapt(given.networks, given.config, given.labels, labels)
 
 
 def _check_shapes(name, given, expected):

@@ -27,8 +27,9 @@ def get_config(base: str = "nemo") -> ml_collections.ConfigDict:
   config.model.translator_output = "image"
   config.loss.decoded_share = 0.0
   config.loss.instance_noise = 0.0
-  # Sections 3.2 and 3.5, eq. 1: the plain VAE, no distance between codes, and
-  # the sequences' BCE fine-tunes the VAE.
+  # Sections 3.2 and 3.5, eq. 1: the plain VAE, the label as it is, no distance
+  # between codes, and the sequences' BCE fine-tunes the VAE.
+  config.model.label_scale = 1.0
   config.loss.kl = 1.0
   config.loss.embeddings = 0.0
   config.loss.sequences_train_decoder = True

@@ -1,5 +1,6 @@
 """A finished run learns a further expression with most of its networks kept."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_further_label_leaves_those_with_a_name_as_they_were(
   model = registry.build(continued, 3)
   labels = ["posed", "surprise", "spontaneous"]
 
-  adapted = model.adapt(given.networks, given.labels, labels)
+  adapted = model.adapt(given.networks, given.config, given.labels, labels)
 
   def condition(networks):
     kernel = networks["conditional"]["params"]["frame"]["OptimizedLSTMCell_0"]
@@ -69,6 +70,26 @@ def test_a_further_label_leaves_those_with_a_name_as_they_were(
     adapted["conditional"],
     model.init("conditional", np.zeros(2, np.uint32)),
   )
+
+
+def test_weights_of_before_the_label_had_a_scale_act_as_they_did(
+  continued, finished
+):
+  given = weights.read_all(finished.workdir)
+  before = given.config.copy_and_resolve_references()
+  before.unlock()
+  del before.model["label_scale"]
+  assert continued.model.label_scale == 10
+  model = registry.build(continued, 2)
+
+  adapted = model.adapt(given.networks, before, given.labels, given.labels)
+
+  inputs = jnp.ones((2, continued.model.embedding_dim)), jnp.eye(2)
+  expected = registry.build(before, 2).conditional.apply(
+    given.networks["conditional"], *inputs
+  )
+  found = model.conditional.apply(adapted["conditional"], *inputs)
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_weights_have_to_come_from_somewhere(continued):

@@ -101,16 +101,21 @@ class Model(abc.ABC):
     """
 
   def adapt(
-    self, networks: Networks, before: Sequence[str], labels: Sequence[str]
+    self,
+    networks: Networks,
+    config: ml_collections.ConfigDict,
+    before: Sequence[str],
+    labels: Sequence[str],
   ) -> Networks:
     """Given networks for other labels than those they were trained with.
 
     Args:
       networks: of a model that fine-tunes.
+      config: that they were trained with.
       before: the labels that they were trained with, in order.
       labels: the labels of the clips to train on.
     """
-    del before, labels
+    del config, before, labels
     return networks
 
   def init(self, name: str, key: jax.Array) -> Variables:

@@ -27,6 +27,7 @@ from cmm_jax.models.base import (
 from cmm_jax.models.mode_bank import ModeBankObjective, mode_settings
 from cmm_jax.models.recurrent_generator import (
   RecurrentGenerator,
+  label_scale,
   landmark_images,
 )
 from cmm_jax.models.regression import RegressorObjective
@@ -74,12 +75,14 @@ class CMMNet(Model):
     }
     return {name: (getattr(self, name), inputs[name]) for name in inputs}
 
-  def adapt(self, networks, before, labels):
+  def adapt(self, networks, config, before, labels):
     """The conditional LSTM's inputs are those of the labels' names."""
-    if list(before) == list(labels) or "conditional" not in networks:
+    factor = label_scale(config) / self.conditional.condition_scale
+    is_same = list(before) == list(labels) and factor == 1
+    if is_same or "conditional" not in networks:
       return networks
     rows = [before.index(n) if n in before else None for n in labels]
-    conditional = lstm.replace_condition(networks["conditional"], rows)
+    conditional = lstm.replace_condition(networks["conditional"], rows, factor)
     return {**networks, "conditional": conditional}
 
   @property
@@ -246,7 +249,9 @@ def build(
       image_size=model.landmark_image_size,
       **shared,
     ),
-    conditional=lstm.ConditionalLSTM(data.num_frames, model.lstm_dim),
+    conditional=lstm.ConditionalLSTM(
+      data.num_frames, model.lstm_dim, label_scale(config)
+    ),
     modes=lstm.ModeBank(
       model.num_modes,
       model.lstm_dim,

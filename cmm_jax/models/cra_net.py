@@ -18,7 +18,11 @@ from cmm_jax.models.base import (
   gan_losses,
   merge_batch_and_time,
 )
-from cmm_jax.models.recurrent_generator import RecurrentGenerator, face_images
+from cmm_jax.models.recurrent_generator import (
+  RecurrentGenerator,
+  face_images,
+  label_scale,
+)
 from cmm_jax.networks import lstm, translator, vae
 
 
@@ -118,7 +122,9 @@ def build(config: ml_collections.ConfigDict, num_labels: int) -> CRANet:
       image_channels=3,
       **shared,
     ),
-    conditional=lstm.ConditionalLSTM(data.num_frames, model.lstm_dim),
+    conditional=lstm.ConditionalLSTM(
+      data.num_frames, model.lstm_dim, label_scale(config)
+    ),
     discriminator=translator.Discriminator(model.translator_width, **shared),
     num_labels=num_labels,
   )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
 
 from cmm_jax import landmarks, losses
 from cmm_jax.models.base import (
@@ -79,6 +80,12 @@ def face_images() -> ImageKind:
     ),
     loss_name="l1",
   )
+
+
+def label_scale(config: ml_collections.ConfigDict) -> float:
+  """The factor of the conditional LSTM's label (ours)."""
+  # Weights of before this setting were trained with 1.
+  return config.model.get("label_scale", 1.0)
 
 
 @dataclasses.dataclass(frozen=True)

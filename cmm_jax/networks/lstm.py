@@ -52,10 +52,13 @@ class ConditionalLSTM(nn.Module):
   Attributes:
     num_frames: T, the number of embeddings to predict.
     hidden_dim: size of the LSTM's state.
+    condition_scale: factor of the condition, one entry of which is 1 beside all
+      entries of an embedding (ours).
   """
 
   num_frames: int = 32
   hidden_dim: int = 512
+  condition_scale: float = 1.0
 
   @nn.compact
   def __call__(
@@ -71,12 +74,15 @@ class ConditionalLSTM(nn.Module):
       length=self.num_frames,
     )
     carry = _initial_state(embedding, self.hidden_dim), embedding
+    condition = self.condition_scale * condition
     _, embeddings = scan(self.hidden_dim, name="frame")(carry, condition)
     return embeddings
 
 
 def replace_condition(
-  variables: Mapping[str, Any], rows: Sequence[int | None]
+  variables: Mapping[str, Any],
+  rows: Sequence[int | None],
+  factor: float = 1.0,
 ) -> dict[str, Any]:
   """A trained `ConditionalLSTM`'s variables for another one-hot condition.
 
@@ -84,13 +90,14 @@ def replace_condition(
     variables: with NumPy arrays.
     rows: for each entry of the new condition the entry of the old one whose
       weights it takes over, or None for the mean of all old entries (ours).
+    factor: of the weights of the condition.
   """
   arrays = traverse_util.flatten_dict(dict(variables))
   dim = len(next(v for k, v in arrays.items() if k[-2:] == ("step", "bias")))
   for name, kernel in arrays.items():
     if name[-1] != "kernel" or not name[-2].startswith("i"):
       continue  # not one of the kernels of a gate's input
-    old = kernel[dim:]
+    old = factor * kernel[dim:]
     new = [old.mean(axis=0) if row is None else old[row] for row in rows]
     arrays[name] = np.concatenate([kernel[:dim], np.stack(new)])
   return traverse_util.unflatten_dict(arrays)

@@ -51,6 +51,23 @@ def test_the_label_changes_every_frame():
   assert jnp.abs(first - second).max(axis=-1).min() > 0
 
 
+def test_weights_for_another_scale_of_the_label_give_the_same_embeddings():
+  embedding, label = jnp.ones((2, 10)), jnp.eye(2)
+  scaled = lstm.ConditionalLSTM(8, 16, condition_scale=10.0)
+  variables = initialize(scaled, embedding, label)
+  expected = jax.jit(scaled.apply)(variables, embedding, label)
+  plain = jax.jit(lstm.ConditionalLSTM(8, 16).apply)
+
+  adapted = lstm.replace_condition(jax.device_get(variables), [0, 1], 10.0)
+
+  np.testing.assert_allclose(
+    plain(adapted, embedding, label), expected, rtol=1e-5, atol=1e-6
+  )
+  # Not because the label did not matter.
+  gap = jnp.abs(plain(variables, embedding, label) - expected).max()
+  assert gap > 1e-3
+
+
 # ------------------------------------------------------------------- the modes
 
 
