@@ -37,6 +37,8 @@ def main(argv: Sequence[str]) -> None:
   folders = tuple(argv[1:])
   if len(folders) < 2:
     raise app.UsageError("Name two or more runs' folders.")
+  if _MINUS.value and _MINUS_RUNS.value:
+    raise app.UsageError("Give --minus or --minus_runs, not both.")
   runs = seeds.Runs(folders)
   try:
     models = _choose("model", _MODELS.value, runs.models)

@@ -74,7 +74,7 @@ def get_config() -> ml_collections.ConfigDict:
   # "motion" and "residual" are ours, "image" is the paper's form.
   config.model.translator_output = "motion"
   # (ours), of the one-hot label beside the 100 entries of an embedding. With 1
-  # some seeds give all labels nearly the same dynamics (docs/results.md).
+  # a seed of quick gave all labels nearly the same dynamics (docs/results.md).
   config.model.label_scale = 10.0
   config.model.regressor_width = 32  # (ours), for measuring only
   config.model.video_gan_width = 128  # Vondrick et al. 2016
@@ -105,7 +105,8 @@ def get_config() -> ml_collections.ConfigDict:
   # (ours), relative to a reconstruction loss that sums over pixels; 120 would
   # match the translator's balance, but the roll-out then leaves the faces.
   config.loss.cra_net_adversarial = 20.0
-  # (ours), beside an L1 that sums over pixels. With 0.1 phase 2 diverges.
+  # (ours), beside an L1 that sums over pixels; at quick's sizes phase 2
+  # diverges with 0.1.
   config.loss.cra_net_kl = 1.0
   config.loss.video_gan_l1 = 10.0  # on the first frame, Vondrick et al. 2016
 

@@ -8,8 +8,8 @@ python -m tfds_builders.virtual_smiles --config=quick_surprise --data_dir=data
 python -m cmm_jax.main --config=configs/quick.py
 python -m cmm_jax.main --config=configs/new_expression.py
 
-To compare with, the bank trained anew on the same VAE, and everything trained
-on all three labels:
+To compare with, the bank trained further on the same VAE, and everything
+trained on all three labels:
 
 python -m cmm_jax.main --config=configs/new_expression.py \
   --config.workdir=runs/new_expression_bank --config.phases.modes.epochs=0.9

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from absl import app
 
 from cmm_jax.evaluation import seeds
 
@@ -158,6 +159,13 @@ def test_the_command_prints_means_and_differences(runs, run_command, capsys):
   assert "### posed, 2 seeds" in text
   assert "| SSIM ↑ | 0.575 (0.400–0.750) | 0.350 (0.150–0.550) |" in text
   assert "| FID ↓ | +2.2 (+2.0 to +2.5 over seeds) * |" in text
+
+
+def test_models_and_runs_are_not_subtracted_at_once(runs, run_command):
+  with pytest.raises(app.UsageError, match="not both"):
+    run_command(
+      "compare_seeds", *runs.folders, minus="theirs", minus_runs="runs/other"
+    )
 
 
 @pytest.mark.parametrize(
