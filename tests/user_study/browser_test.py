@@ -67,11 +67,18 @@ def test_a_study_in_a_browser_from_its_videos_to_its_table(tmp_path, capsys):
   command.main(["user_study", "prepare", f"--workdir={tmp_path}", "--pairs=2"])
   study = store.Store(tmp_path / "user_study")
 
+  def shown(chrome, number):
+    """Waits for a pair's page, and until its script has run."""
+    wait = WebDriverWait(chrome, 20, poll_frequency=0.05)
+    # A click may return before the next page is there.
+    wait.until(lambda c: f"Pair {number} of 4" in c.page_source)
+    # The script shows the button last.
+    wait.until(lambda c: c.find_element(By.ID, "pause").is_displayed())
+    return wait
+
   def pair(chrome, number):
     """Waits for a pair, and until both videos have been seen."""
-    wait = WebDriverWait(chrome, 20, poll_frequency=0.05)
-    wait.until(lambda c: f"Pair {number} of 4" in c.page_source)
-    wait.until(
+    shown(chrome, number).until(
       lambda c: c.find_element(By.CSS_SELECTOR, "[value=left]").is_enabled()
     )
 
@@ -94,6 +101,7 @@ def test_a_study_in_a_browser_from_its_videos_to_its_table(tmp_path, capsys):
       chrome.find_element(By.NAME, "consent").click()
       prefer_motion(chrome, "reduce")  # the first pair waits for Play
       start.click()
+      shown(chrome, 1)
       # No answer before both were seen.
       left = chrome.find_element(By.CSS_SELECTOR, "[value=left]")
       assert not left.is_enabled()
