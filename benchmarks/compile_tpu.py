@@ -4,15 +4,17 @@ r"""Compiles the cases for TPUs, without a TPU, and reads the programs.
   python -m benchmarks.compile_tpu --json=tpu.jsonl
   python -m benchmarks.compile_tpu --case=vae-256 --topology=v5e:16x16
 
-libtpu compiles training steps and generation for a slice of v5e or v6e chips.
-Nothing runs, so there are no times. Each chip has a quarter of the case's clips
-on any slice, as it has on four chips. The table shows
+libtpu compiles training steps and generation for a slice of v5e or v6e chips,
+in bfloat16, which `config.model.dtype` selects there. Nothing runs, so there
+are no times. Each chip has a quarter of the case's clips on any slice, as it
+has on four chips. The table shows
 
 - memory per chip by the compiler's plan, without that of its runtime;
 - operations per chip, as counted by `flops.py` and by XLA, which counts a
   loop's body once (bytes as well) and adds what is no product;
 - bytes that the operations read and write, by XLA's estimate, whether from the
   chip's main memory or from a nearer one;
+- bytes copied, mostly into another layout;
 - the collectives of a step and the bytes of their results;
 - an estimate for larger slices (`tpu_programs.weak_scaling`).
 
@@ -129,7 +131,7 @@ def _assumptions(utilization):
 _HEADER = (
   *("case", "slice", "chips", "clips per chip", "arguments, MiB", "outputs"),
   *("temporaries", "program", "all memory", "GFLOP per chip", "by XLA"),
-  *("GB accessed", "collectives"),
+  *("GB accessed", "GB copied", "collectives"),
 )
 
 
@@ -150,6 +152,7 @@ def cells(line: Mapping[str, Any]) -> list[str]:
     f"{line['gflop']:.1f}",
     f"{line['xla_gflop']:.1f}",
     f"{line['bytes_accessed'] / 1e9:.2f}",
+    f"{line['bytes_copied'] / 1e9:.2f}",
     "; ".join(collectives) or "none",
   ]
 

@@ -1,6 +1,7 @@
 """Compiles cases for TPUs, reads the programs and estimates larger slices."""
 
 import dataclasses
+import functools
 import math
 import os
 import pathlib
@@ -9,16 +10,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks import flops, jax_cases
 from benchmarks.cases import Case
-from cmm_jax import generate_step, train_step
+from cmm_jax import generate_step, programs, train_step
+from cmm_jax.data import sources
 from cmm_jax.models.base import AXIS
 
 _CLIPS_SHARED_BY = 4  # chips
+_NUM_CLIPS = 1240  # of UvA-NEMO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +61,23 @@ def configure() -> None:
 def measure(case: Case, topology: str, folder: str | None) -> dict[str, Any]:
   """Compiles a case for a slice and reads its program.
 
+  Its networks compute in bfloat16, as `config.model.dtype` has it on TPUs.
+
   Args:
     case: at the batch size of four chips; a larger slice gets more clips.
     topology: the slice by its name in libtpu, such as v5e:2x2.
     folder: to write the program's text to, if any.
 
   Returns:
-    For one chip: MiB of memory, GFLOP, bytes accessed, and the number and bytes
-    of its collectives by kind.
+    For one chip: MiB of memory, GFLOP, bytes accessed, bytes copied, and the
+    number and bytes of its collectives by kind.
   """
   devices = topologies.get_topology_desc(
     platform="tpu", topology_name=topology
   ).devices
   chips = len(devices)
   clips = case.clips // _CLIPS_SHARED_BY
-  case = dataclasses.replace(case, clips=clips * chips)
+  case = dataclasses.replace(case, clips=clips * chips, dtype="bfloat16")
   mesh = Mesh(np.array(devices), (AXIS,))
   program, arguments = traceable(case, mesh)
   compiled = program.lower(*arguments).compile()
@@ -97,6 +103,7 @@ def measure(case: Case, topology: str, folder: str | None) -> dict[str, Any]:
     "gflop": flops.count_case(case) / chips / 1e9,
     "xla_gflop": cost["flops"] / 1e9,
     "bytes_accessed": cost["bytes accessed"],
+    "bytes_copied": bytes_copied(text),
     "collectives": collectives(text),
   }
 
@@ -107,42 +114,77 @@ def optimization_level() -> str:
 
 
 def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
-  """The case's function, and its arguments as shapes with shardings.
+  """The case's program, and its arguments as shapes with shardings.
 
-  The last argument is the batch. The mesh's devices need not exist.
+  A training's takes many steps, on batches of a split that lies on the devices.
+  The mesh's devices need not exist.
   """
-  optimizer = None
+
+  def shapes(function, *axes):
+    sharding = NamedSharding(mesh, PartitionSpec(*axes))
+    return jax.tree.map(
+      lambda x: x.update(sharding=sharding), jax.eval_shape(function)
+    )
+
+  networks = functools.partial(jax_cases.initial_networks, case)
   if case.kind == "generate":
     generate = jax_cases.build_model(case).generate
     program = generate_step.make_generate_step(generate, mesh)
-  else:
-    optimizer = train_step.make_optimizer(case.config().phases[case.kind], 1000)
-    loss = jax_cases.phase_of(case).loss
-    program = train_step.make_train_step(loss, optimizer, mesh)
 
-  def arguments():
-    networks = jax_cases.initial_networks(case)
-    if optimizer is None:
-      return jax_cases.generation_inputs(case, networks)
-    return jax_cases.train_step_inputs(case, networks, optimizer)
+    def inputs():
+      return jax_cases.generation_inputs(case, networks())
 
-  def placed(tree, spec):
-    sharding = NamedSharding(mesh, spec)
-    return jax.tree.map(lambda x: x.update(sharding=sharding), tree)
+    trained = shapes(lambda: inputs()[0])
+    return program, (trained, shapes(lambda: inputs()[1], AXIS))
 
-  *kept, batch = jax.eval_shape(arguments)
-  split = placed(batch, PartitionSpec(AXIS))
-  return program, (*placed(kept, PartitionSpec()), split)
+  phase, config = jax_cases.phase_of(case), case.config()
+  optimizer = train_step.make_optimizer(config.phases[case.kind], 1000)
+  sampling = programs.make_sampling(phase, config)
+  source = sources.DeviceSource(_clips(config.data), sampling, mesh)
+  program = train_step.make_train_steps(
+    phase.loss, optimizer, mesh, source, many_steps=True, kept=phase.kept
+  )
+
+  def inputs():
+    return jax_cases.train_step_inputs(case, networks(), optimizer)[:2]
+
+  count = shapes(lambda: jnp.int32(1))
+  return program, (*shapes(inputs), source.shapes(), count)
 
 
-# ----------------------------------------------------------------- collectives
+def _clips(data):
+  """A split's shapes: as many clips as UvA-NEMO has."""
+  shapes = {
+    "landmarks": ((68, 2), np.float32),
+    "action_units": ((2,), np.float32),
+    "frames": ((data.image_size, data.image_size, 3), np.uint8),
+  }
+  clip = {
+    name: np.zeros((data.num_frames, *shape), dtype)
+    for name, (shape, dtype) in shapes.items()
+  }
+  return [{**clip, "label": 0}] * _NUM_CLIPS
 
 
+# ------------------------------------------------------------ compiled programs
+
+
+_COPY = re.compile(r"= (?P<type>.*?) (copy|transpose)\(")
 _COLLECTIVE = re.compile(
   r"= (?P<type>.*?) (?P<kind>all-reduce|all-gather|all-to-all|reduce-scatter"
   r"|collective-broadcast|collective-permute|ragged-all-to-all)(-done)?\("
 )
 _ARRAY = re.compile(r"\b(?P<type>pred|[a-z]+\d+\w*)\[(?P<shape>[\d,]*)\]")
+
+
+def bytes_copied(hlo_text: str) -> int:
+  """The bytes of all copies and transpositions of a compiled program.
+
+  They are what it takes to bring arrays into the layouts that the compiler
+  chose, other than those in which arguments arrive. One in a loop counts once.
+  """
+  copies = _COPY.finditer(hlo_text)
+  return sum(_result_bytes(copy["type"]) for copy in copies)
 
 
 def collectives(hlo_text: str) -> dict[str, dict[str, int]]:
@@ -159,12 +201,17 @@ def collectives(hlo_text: str) -> dict[str, dict[str, int]]:
     if match := _COLLECTIVE.search(line):
       count = found.setdefault(match["kind"], {"number": 0, "bytes": 0})
       count["number"] += 1
-      count["bytes"] += sum(
-        _item_bytes(array["type"])
-        * math.prod(int(n) for n in array["shape"].split(",") if n)
-        for array in _ARRAY.finditer(match["type"])
-      )
+      count["bytes"] += _result_bytes(match["type"])
   return found
+
+
+def _result_bytes(type_text):
+  """The size of an array, or of all arrays of a tuple, from its HLO type."""
+  return sum(
+    _item_bytes(array["type"])
+    * math.prod(int(n) for n in array["shape"].split(",") if n)
+    for array in _ARRAY.finditer(type_text)
+  )
 
 
 def _item_bytes(name):

@@ -54,6 +54,16 @@ pred[7]{0}) all-reduce(%a, %b, %c), to_apply=%region_1
   }
 
 
+def test_copies_and_transpositions_are_added_up():
+  text = """
+  %copy.1 = f32[2,128]{0,1:T(8,128)} copy(%param.1)
+  ROOT %transpose.2 = bf16[3,5]{1,0} transpose(%x), dimensions={1,0}
+  %fusion = f32[64]{0} fusion(%copy.1), calls=%copy_fusion
+"""
+
+  assert tpu_programs.bytes_copied(text) == 2 * 128 * 4 + 3 * 5 * 2
+
+
 def test_a_start_and_its_done_count_once():
   text = """
   %ag = (f32[2]{0}, f32[8]{0}) all-gather-start(%x), dimensions={0}
