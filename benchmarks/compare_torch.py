@@ -8,10 +8,11 @@ r"""Times the JAX implementation beside PyTorch, on a CPU or on a GPU.
 
 Every implementation runs a case in a process of its own, with the same weights,
 in turns A B B A: JAX in one variant, PyTorch eagerly, with channels-last
-memory, and compiled. A time is the median over the rounds; the ratio is the
-median of the rounds' ratios of PyTorch's best variant to JAX, so above 1 JAX is
-faster. The peak is that of large matrix products, by the faster of the two
-libraries, in the same rounds and the same dtype.
+memory, and compiled. A time is the median over the rounds. The ratio, above 1
+if JAX is faster, is that of PyTorch's best variant to JAX within each round:
+the median, the smallest and the largest. The peak is that of large matrix
+products, by the faster of the two libraries, in the same rounds and the same
+dtype.
 
 JAX's training steps are those of `train_step.make_train_step` on a ready batch.
 A training runs `train_step.make_train_steps`, which also samples the batch on
@@ -236,15 +237,16 @@ def summarize(
   times = {who: statistics.median(found) for who, found in seconds.items()}
   jax_s = times.pop("jax")
   best = min(times, key=times.get, default=None)
-  ratio = None
+  ratios = []
   if best is not None:
-    ratio = interleave.pairwise_ratio(seconds[best], seconds["jax"])
+    ratios = interleave.pairwise_ratios(seconds[best], seconds["jax"])
   return {
     "case": name,
     "jax_s": jax_s,
     "torch_best_s": times.get(best),
     "torch_best": best,
-    "ratio": ratio,
+    "ratio": statistics.median(ratios) if ratios else None,
+    "ratios": ratios,
     "share_of_peak": operations / jax_s / peak,
     "jax_peak_mb": peaks_mb["jax"],
     "torch_peak_mb": peaks_mb.get(best),
@@ -258,14 +260,17 @@ def summarize(
 
 def cells(line: Mapping[str, Any]) -> list[str]:
   """A row of the table."""
-  best = line["torch_best"]
+  best, ratio = line["torch_best"], "—"
+  if best is not None:
+    low, high = min(line["ratios"]), max(line["ratios"])
+    ratio = f"{line['ratio']:.2f} ({low:.2f}–{high:.2f}, {best})"
   times = [line["torch_s"].get(variant) for variant in VARIANTS]
   return [
     line["case"],
     f"{line['gflop']:.0f}",
     f"{line['jax_s']:.3g}",
     *("—" if time is None else f"{time:.3g}" for time in times),
-    "—" if best is None else f"{line['ratio']:.2f} ({best})",
+    ratio,
     f"{line['gflops']:.0f} of {line['peak_gflops']:.0f}",
     f"{100 * line['share_of_peak']:.0f} %",
     f"{line['jax_peak_mb']:.0f}",

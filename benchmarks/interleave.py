@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -44,12 +43,12 @@ def measure(
   return seconds
 
 
-def pairwise_ratio(
+def pairwise_ratios(
   numerators: Sequence[float], denominators: Sequence[float]
-) -> float:
-  """The median of the ratios within each round."""
+) -> list[float]:
+  """The ratio within each round."""
   pairs = zip(numerators, denominators, strict=True)
-  return statistics.median(a / b for a, b in pairs)
+  return [a / b for a, b in pairs]
 
 
 class WorkerError(RuntimeError):
