@@ -14,7 +14,7 @@ has on four chips. The table shows
   loop's body once (bytes as well) and adds what is no product;
 - bytes that the operations read and write, by XLA's estimate, whether from the
   chip's main memory or from a nearer one;
-- bytes copied, mostly into another layout;
+- bytes copied, into another layout or a nearer memory;
 - the collectives of a step and the bytes of their results;
 - an estimate for larger slices (`tpu_programs.weak_scaling`).
 

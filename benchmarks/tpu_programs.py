@@ -1,7 +1,6 @@
 """Compiles cases for TPUs, reads the programs and estimates larger slices."""
 
 import dataclasses
-import functools
 import math
 import os
 import pathlib
@@ -119,24 +118,22 @@ def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
   A training's takes many steps, on batches of a split that lies on the devices.
   The mesh's devices need not exist.
   """
+  build = _generation if case.kind == "generate" else _training
+  return build(case, mesh)
 
-  def shapes(function, *axes):
-    sharding = NamedSharding(mesh, PartitionSpec(*axes))
-    return jax.tree.map(
-      lambda x: x.update(sharding=sharding), jax.eval_shape(function)
-    )
 
-  networks = functools.partial(jax_cases.initial_networks, case)
-  if case.kind == "generate":
-    generate = jax_cases.build_model(case).generate
-    program = generate_step.make_generate_step(generate, mesh)
+def _generation(case, mesh):
+  def arguments():
+    networks = jax_cases.initial_networks(case)
+    return jax_cases.generation_inputs(case, networks)
 
-    def inputs():
-      return jax_cases.generation_inputs(case, networks())
+  generate = jax_cases.build_model(case).generate
+  program = generate_step.make_generate_step(generate, mesh)
+  trained, photos = jax.eval_shape(arguments)
+  return program, (_placed(trained, mesh), _placed(photos, mesh, AXIS))
 
-    trained = shapes(lambda: inputs()[0])
-    return program, (trained, shapes(lambda: inputs()[1], AXIS))
 
+def _training(case, mesh):
   phase, config = jax_cases.phase_of(case), case.config()
   optimizer = train_step.make_optimizer(config.phases[case.kind], 1000)
   sampling = programs.make_sampling(phase, config)
@@ -145,15 +142,23 @@ def traceable(case: Case, mesh: Mesh) -> tuple[Callable, tuple[Any, ...]]:
     phase.loss, optimizer, mesh, source, many_steps=True, kept=phase.kept
   )
 
-  def inputs():
-    return jax_cases.train_step_inputs(case, networks(), optimizer)[:2]
+  def arguments():
+    networks = jax_cases.initial_networks(case)
+    return jax_cases.train_step_inputs(case, networks, optimizer)
 
-  count = shapes(lambda: jnp.int32(1))
-  return program, (*shapes(inputs), source.shapes(), count)
+  state, frozen, _ = _placed(jax.eval_shape(arguments), mesh)
+  count = _placed(jax.ShapeDtypeStruct((), jnp.int32), mesh)
+  return program, (state, frozen, source.shapes(), count)
+
+
+def _placed(shapes, mesh, *axes):
+  """Splits the arrays' first axes over the mesh's axes, if any."""
+  sharding = NamedSharding(mesh, PartitionSpec(*axes))
+  return jax.tree.map(lambda x: x.update(sharding=sharding), shapes)
 
 
 def _clips(data):
-  """A split's shapes: as many clips as UvA-NEMO has."""
+  """As many clips as UvA-NEMO has, all of them empty."""
   shapes = {
     "landmarks": ((68, 2), np.float32),
     "action_units": ((2,), np.float32),
@@ -180,8 +185,8 @@ _ARRAY = re.compile(r"\b(?P<type>pred|[a-z]+\d+\w*)\[(?P<shape>[\d,]*)\]")
 def bytes_copied(hlo_text: str) -> int:
   """The bytes of all copies and transpositions of a compiled program.
 
-  They are what it takes to bring arrays into the layouts that the compiler
-  chose, other than those in which arguments arrive. One in a loop counts once.
+  They bring arrays into the layouts that the compiler chose, or into a nearer
+  memory. One in a loop counts once.
   """
   copies = _COPY.finditer(hlo_text)
   return sum(_result_bytes(copy["type"]) for copy in copies)
