@@ -6,6 +6,7 @@ bound. It works for any expressions and any number of them.
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,10 @@ class LabelClassifier:
   """Predicts the label of a clip from its movement curves.
 
   A logistic regression on the curves and on each curve divided by its largest
-  value, so that both the extent and the timing of a movement count.
+  value, so that both the extent and the timing of a movement count. Each pair
+  of labels has its own, and they vote. A single one for all labels would draw
+  another line between two kinds of smile once surprise, a larger movement, is
+  among them (docs/results.md).
   """
 
   def __init__(self, train_set: LabeledCurves):
@@ -84,16 +88,20 @@ class LabelClassifier:
       ValueError: all clips have the same label.
       ModuleNotFoundError: scikit-learn is not installed.
     """
-    self._labels = sorted(set(train_set.labels.tolist()))
+    labels = train_set.labels
+    self._labels = sorted(set(labels.tolist()))
     if len(self._labels) < 2:
       raise ValueError(
-        f"All {len(train_set.labels)} training clips have the label "
+        f"All {len(labels)} training clips have the label "
         f"{self._labels}: pass clips of two or more labels."
       )
     self._shape = train_set.curves.shape[1:]
-    self._scale = train_set.curves.std(axis=(0, 1), keepdims=True) + 1e-9
-    self._regression = _regression()
-    self._regression.fit(self._features(train_set.curves), train_set.labels)
+    self._pairs = []
+    for pair in itertools.combinations(range(len(self._labels)), 2):
+      chosen = np.isin(labels, [self._labels[i] for i in pair])
+      is_second = labels[chosen] == self._labels[pair[1]]
+      classify = _PairClassifier(train_set.curves[chosen], is_second)
+      self._pairs.append((pair, classify))
 
   def __call__(
     self, curves: Float[np.ndarray, "n t c"]
@@ -109,7 +117,14 @@ class LabelClassifier:
         f"{self._shape[1]} curves and cannot classify {curves.shape[1]} of "
         f"{curves.shape[2]}: pass clips of the same shape."
       )
-    return self._regression.predict(self._features(curves))
+    votes = np.zeros((len(curves), len(self._labels)))
+    for (first, second), classify in self._pairs:
+      log_odds = classify(curves)
+      # One vote, and less than half of one in all to break ties.
+      vote = (log_odds > 0) + np.tanh(log_odds) / (2 * len(self._labels))
+      votes[:, second] += vote
+      votes[:, first] += 1 - vote
+    return np.array(self._labels)[votes.argmax(axis=1)]
 
   def correct(self, clips: LabeledCurves) -> Float[np.ndarray, " n"]:
     """1 for each clip whose label is predicted correctly, else 0.
@@ -129,6 +144,18 @@ class LabelClassifier:
         "train on clips of every label."
       )
     return (self(clips.curves) == clips.labels).astype(np.float64)
+
+
+class _PairClassifier:
+  """The log-odds that a clip has the second of two labels, not the first."""
+
+  def __init__(self, curves, is_second):
+    self._scale = curves.std(axis=(0, 1), keepdims=True) + 1e-9
+    self._regression = _regression()
+    self._regression.fit(self._features(curves), is_second)
+
+  def __call__(self, curves):
+    return self._regression.decision_function(self._features(curves))
 
   def _features(self, curves):
     curves = curves / self._scale

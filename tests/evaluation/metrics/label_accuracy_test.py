@@ -67,6 +67,22 @@ def test_the_onset_of_a_smile_counts_at_any_height():
   assert np.mean(accuracies) > 0.95  # 0.92 without the scaled curves
 
 
+def test_a_further_label_leaves_the_line_between_two_labels_where_it_was():
+  two, test = clips((4, 7), 160, 1), clips((4, 7), 400, 101)
+  large = rising([2] * 80, 10)
+  large[..., 0] *= 10  # as a jaw drops
+  three = LabeledCurves(
+    np.concatenate([two.curves, large]),
+    np.concatenate([two.labels, np.full(80, 2)]),
+  )
+  weak = 0.4 * test.curves  # of which both labels name some as the other
+
+  of_three = LabelClassifier(three)
+
+  np.testing.assert_array_equal(of_three(weak), LabelClassifier(two)(weak))
+  np.testing.assert_array_equal(of_three(large), 2)
+
+
 def test_random_labels_are_predicted_at_chance():
   random = np.random.default_rng(0)
   train, test = clips((4, 9), 200, 0), clips((4, 9), 200, 1)
