@@ -47,7 +47,9 @@ try render "$(left)" $PYTHON -m tfds_builders.virtual_smiles \
   --config="$DATASET" --data_dir="$DATA"
 try train $(($(left) - RESERVE)) $PYTHON -m cmm_jax.main --config="$CONFIG" \
   --config.workdir="$WORK" --config.data.data_dir="$DATA" \
-  --config.data.name="virtual_smiles/$DATASET" --config.train.profile=True
+  --config.data.name="virtual_smiles/$DATASET" --config.train.profile=True \
+  --config.train.log_every_steps=200 --config.train.picture_every_steps=10000 \
+  --config.train.checkpoint_every_steps=5000
 try phases 60 $PYTHON -m benchmarks.training_time "$WORK"
 try export "$(left)" $PYTHON -m cmm_jax.export --workdir="$WORK" \
   --out="$OUT/weights.safetensors"
