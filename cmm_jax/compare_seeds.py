@@ -8,6 +8,8 @@ value. With --minus=MODEL it also prints by how much the other models exceed
 that model, and with --minus_runs=RUN,RUN,RUN by how much the runs exceed those
 others, run by run: the mean difference, its interval of 95 % over seeds and
 people, and "*" where all seeds and both ends of the interval agree on the sign.
+--figure=FILE.png draws diversity against fidelity of the variants of the modes'
+losses (--config.train.model=mode_loss_variants).
 
 Train each run with a seed of its own (--config.seed=1) and evaluate it first.
 """
@@ -27,6 +29,7 @@ _MINUS = flags.DEFINE_string("minus", None, "Model to subtract.")
 _MINUS_RUNS = flags.DEFINE_list(
   "minus_runs", None, "Runs to subtract, in the order of their seeds."
 )
+_FIGURE = flags.DEFINE_string("figure", None, "PNG file to write.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -43,8 +46,25 @@ def main(argv: Sequence[str]) -> None:
   try:
     models = _choose("model", _MODELS.value, runs.models)
     print("\n\n".join(_tables(runs, models)))
+    if _FIGURE.value:
+      _write_figure(runs, _FIGURE.value)
   except (OSError, ValueError) as error:
     sys.exit(f"error: {error}")
+
+
+def _write_figure(runs, file):
+  from cmm_jax import atomic
+  from cmm_jax.evaluation import figures, paper_tables
+  from cmm_jax.evaluation.samples import ORIGINALS
+
+  titles = paper_tables.variant_titles()
+  if len(titles.keys() & {*runs.models} - {ORIGINALS}) < 2:
+    raise ValueError(
+      "--figure needs two or more variants of the modes' losses in every run: "
+      "train them with --config.train.model=mode_loss_variants."
+    )
+  image = figures.diversity_against_fidelity(runs.values, titles, runs.labels)
+  atomic.write_atomically(file, image)
 
 
 def _choose(what, wanted, known):

@@ -1,14 +1,13 @@
 """Figures as PNG: curves over time, losses, sheets of sequences."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
 from cmm_jax import monitor, run_config, video
-from cmm_jax.evaluation.metrics.confidence import Table
 from cmm_jax.evaluation.samples import ORIGINALS, STATIC
 from cmm_jax.models import registry
 from cmm_jax.smiles import Smiles
@@ -73,45 +72,50 @@ def action_unit_dynamics(
 
 
 def diversity_against_fidelity(
-  table: Table, weights: Mapping[str, float]
+  values: Callable[[str, str, str], Sequence[float]],
+  titles: Mapping[str, str],
+  labels: Sequence[str],
 ) -> bytes:
-  """SSIM over APD for several weights of the push, by label (ours).
+  """SSIM of the nearest mode over APD, of the variants of the modes' losses.
+
+  A large point is the mean of a variant's seeds, a small one a seed. The dotted
+  line is the APD of true clips, the gray one the SSIM of the static model.
 
   Args:
-    table: of a run.
-    weights: model -> the factor on its push, of models that differ in it alone.
+    values: `values(model, label, metric)` returns the value for each seed, []
+      if there is none.
+    titles: model -> its name in the legend, in order.
+    labels: the kinds of smile, one panel each.
   """
   plt = _pyplot()
-  labels = list(table[ORIGINALS])
   figure, axes = plt.subplots(
-    1, len(labels), figsize=(4.6 * len(labels), 3.6), squeeze=False
+    1, len(labels), figsize=(4.2 * len(labels) + 3, 4), squeeze=False
   )
+  colors = plt.get_cmap("tab20").colors
   for axis, label in zip(axes[0], labels, strict=True):
-    rows = [table[model][label] for model in weights]
-    x = [row["apd_last_8"].value for row in rows]
-    for metric, name in (
-      ("ssim_last_8", "conditional sequence"),
-      ("ssim_last_8_nearest_mode", "nearest mode"),
-    ):
-      y = [row[metric].value for row in rows]
-      axis.plot(x, y, "o-", label=name)
-    for weight, row in zip(weights.values(), rows, strict=True):
-      point = row["apd_last_8"].value, row["ssim_last_8_nearest_mode"].value
-      axis.annotate(f"push × {weight:g}", point, fontsize="x-small")
-    if "apd_last_8" in table[ORIGINALS][label]:
-      apd = table[ORIGINALS][label]["apd_last_8"].value
-      axis.axvline(apd, color="gray", ls=":", label="APD of originals")
-    axis.axhline(
-      table[STATIC][label]["ssim_last_8"].value,
-      color="lightgray",
-      label="static (first frame repeated)",
-    )
-    axis.set(
-      title=label,
-      xlabel="APD, last 8 frames, px",
-      ylabel="SSIM, last 8 frames",
-    )
-  axes[0, 0].legend(fontsize="x-small")
+    for number, (model, title) in enumerate(titles.items()):
+      x = values(model, label, "apd_last_8")
+      y = values(model, label, "ssim_last_8_nearest_mode")
+      if not x or not y or model == ORIGINALS:
+        continue
+      color = colors[number % len(colors)]
+      axis.plot(x, y, ".", color=color, ms=4)
+      marker = "*" if model == "cmm_net" else "o"
+      axis.plot(
+        *(np.mean(x), np.mean(y), marker),
+        color=color,
+        ms=13 if marker == "*" else 8,
+        label=title,
+      )
+    for true_apd in values(ORIGINALS, label, "apd_last_8")[:1]:
+      axis.axvline(true_apd, color="gray", ls=":", label="APD of true clips")
+    for ssim in values(STATIC, label, "ssim_last_8")[:1]:
+      axis.axhline(ssim, color="lightgray", label="static (first frame)")
+    axis.set(title=label, xlabel="APD, last 8 frames, px")
+  axes[0, 0].set_ylabel("SSIM of the nearest mode, last 8 frames")
+  axes[0, -1].legend(
+    fontsize="x-small", loc="center left", bbox_to_anchor=(1.02, 0.5)
+  )
   return _png(figure)
 
 

@@ -64,17 +64,6 @@ def variant_titles() -> dict[str, str]:
   return titles
 
 
-def push_weights(table: Table) -> dict[str, float]:
-  """Model -> the factor on the push, of the models that differ in it alone."""
-  weights = {"cmm_net": 1.0} | {
-    name: variant.changes["push"]
-    for name, variant in _variants().items()
-    if variant.base == "config" and variant.changes.keys() == {"push"}
-  }
-  in_order = sorted(weights, key=weights.get)
-  return {name: weights[name] for name in in_order if name in table}
-
-
 def _variants():
   """Model -> variant of the modes' losses."""
   return {

@@ -225,10 +225,15 @@ def _figures(results):
         if model in test.compared_models
       ]
     )
-  weights = paper_tables.push_weights(results.table)
-  if len(weights) > 1 and test.smiles["cmm_net"].frames.shape[1] > 2:
+  variants = paper_tables.variant_titles()
+  if len(variants.keys() & test.smiles.keys()) > 1:
+
+    def values(model, label, metric):
+      row = results.table.get(model, {}).get(label, {})
+      return [row[metric].value] if metric in row else []
+
     images["diversity_against_fidelity"] = figures.diversity_against_fidelity(
-      results.table, weights
+      values, variants, list(results.table[ORIGINALS])
     )
   return images
 

@@ -73,13 +73,6 @@ def test_every_variant_has_a_row_beside_ours():
   assert list(titles)[:2] == [ORIGINALS, "cmm_net_as_printed"]
 
 
-def test_push_weights_are_of_models_that_differ_in_the_push_alone():
-  assert paper_tables.push_weights(TABLE) == {
-    "cmm_net": 1,
-    "cmm_net_push_10": 10,
-  }
-
-
 def test_latex_has_a_table_for_each_markdown_table():
   text = paper_tables.latex(TABLE, classifier="a_b")
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from absl import app
+from PIL import Image
 
 from cmm_jax.evaluation import seeds
 
@@ -161,6 +162,30 @@ def test_the_command_prints_means_and_differences(runs, run_command, capsys):
   assert "| FID ↓ | +2.2 (+2.0 to +2.5 over seeds) * |" in text
 
 
+def test_variants_of_the_modes_losses_have_a_figure_over_seeds(
+  tmp_path, run_command, capsys
+):
+  runs = []
+  for seed in (0, 1):
+    runs.append(write_run(tmp_path / str(seed), {"cmm_net": [0.5] * 4}))
+    metrics = {"apd_last_8": 0.6 + seed / 10, "ssim_last_8_nearest_mode": 0.8}
+    row = {name: {"value": value} for name, value in metrics.items()}
+    models = ("originals", "cmm_net", "cmm_net_as_printed")
+    file = tmp_path / str(seed) / "evaluation" / "metrics.json"
+    file.write_text(json.dumps({m: {"posed": row} for m in models}))
+  file = tmp_path / "figure.png"
+
+  assert run_command("compare_seeds", *runs, figure=str(file)) is None
+  capsys.readouterr()
+
+  with Image.open(file) as image:
+    assert min(image.size) > 100
+    colors = sorted(image.convert("RGB").getcolors(1 << 16), reverse=True)
+  # White, the black of axes and text, and a color for each of both models.
+  plotted = [color for _, color in colors if max(color) - min(color) > 30]
+  assert len(plotted) >= 2
+
+
 def test_models_and_runs_are_not_subtracted_at_once(runs, run_command):
   with pytest.raises(app.UsageError, match="not both"):
     run_command(
@@ -174,6 +199,7 @@ def test_models_and_runs_are_not_subtracted_at_once(runs, run_command):
     ({"models": "ours,hers"}, "no model 'hers' in all runs; choose from ours"),
     ({"metrics": "size"}, "no metric 'size'.*choose from ssim"),
     ({"minus": "hers"}, "no model 'hers'"),
+    ({"figure": "a.png"}, "--figure needs two or more variants"),
     ({"minus_runs": "nowhere"}, "2 runs cannot be paired with 1"),
     ({"minus_runs": "nowhere,there"}, "evaluate the run first"),
   ],
