@@ -100,17 +100,21 @@ def diversity_against_fidelity(
         continue
       color = colors[number % len(colors)]
       axis.plot(x, y, ".", color=color, ms=4)
-      marker = "*" if model == "cmm_net" else "o"
+      ours = model == "cmm_net"
       axis.plot(
-        *(np.mean(x), np.mean(y), marker),
+        *(np.mean(x), np.mean(y), "*" if ours else "o"),
         color=color,
-        ms=13 if marker == "*" else 8,
+        markeredgecolor="black" if ours else color,
+        ms=14 if ours else 8,
+        zorder=4 if ours else 3,
         label=title,
       )
-    for true_apd in values(ORIGINALS, label, "apd_last_8")[:1]:
-      axis.axvline(true_apd, color="gray", ls=":", label="APD of true clips")
-    for ssim in values(STATIC, label, "ssim_last_8")[:1]:
-      axis.axhline(ssim, color="lightgray", label="static (first frame)")
+    if apd := values(ORIGINALS, label, "apd_last_8"):
+      name = "APD of true clips"
+      axis.axvline(np.mean(apd), color="gray", ls=":", label=name)
+    if ssim := values(STATIC, label, "ssim_last_8"):
+      name = "static (first frame)"
+      axis.axhline(np.mean(ssim), color="lightgray", label=name)
     axis.set(title=label, xlabel="APD, last 8 frames, px")
   axes[0, 0].set_ylabel("SSIM of the nearest mode, last 8 frames")
   axes[0, -1].legend(
