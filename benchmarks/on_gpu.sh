@@ -6,7 +6,7 @@
 #   DEVICE=cpu CONFIG=configs/smoke.py DATASET=quick LIMIT=900 bash benchmarks/on_gpu.sh
 #
 # It renders the dataset, trains, writes the weights, makes the pictures of the
-# report, times every case beside PyTorch, and prints one table; all that it
+# report, times CASES beside PyTorch, and prints one table; all that it
 # makes is in OUT, in pieces of at most 15 MB. A step that fails is named in the
 # table and does not stop those after it.
 set -uo pipefail
@@ -15,8 +15,8 @@ cd "$(dirname "$0")/.."
 OUT=${OUT:-out} LIMIT=${LIMIT:-900} DEVICE=${DEVICE:-gpu}
 CONFIG=${CONFIG:-configs/virtual_smiles.py} DATASET=${DATASET:-full}
 WORK=${WORK:-runs/on_gpu} DATA=${DATA:-data} PYTHON=${PYTHON:-python3}
-# Seconds that are kept for what comes after the training, which takes about 400
-# on an H200, after 115 of rendering on 16 cores.
+# Seconds that are kept for what comes after the training. On an H200 the
+# training takes about 400, after 115 of rendering on 16 cores.
 RESERVE=${RESERVE:-300}
 CASES=${CASES:-vae-64 conditional-4 modes-4 translator-16 generate-1}
 

@@ -90,8 +90,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
 
   config.loss = ml_collections.ConfigDict()
-  # (ours). With 1, the plain VAE, landmark images are less sharp, and modes
-  # differ less in the eyes (docs/results.md).
+  # (ours). With 1, the plain VAE, and quick's sizes landmark images were less
+  # sharp, and modes differed less in the eyes.
   config.loss.kl = 0.1
   config.loss.embeddings = 1.0  # (ours), weight of `posterior_nll`
   # Whether phases 2 and 3 train the decoder by the sequences' BCE too, or by
@@ -103,7 +103,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.l1 = 100.0  # (ours), as in pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
   # (ours), standard deviation, of faces in [-1, 1]. Without it the
-  # discriminator wins within 20 epochs, and the faces get worse.
+  # discriminator won within two epochs, and the L1 rose (docs/results.md).
   config.loss.instance_noise = 0.1
   # (ours), relative to a reconstruction loss that sums over pixels; 120 would
   # match the translator's balance, but the roll-out then leaves the faces.

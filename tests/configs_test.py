@@ -72,7 +72,8 @@ def test_the_rendered_dataset_differs_from_nemo_in_name_alone():
 def test_smaller_runs_keep_the_method(smaller):
   found = differences(virtual_smiles, smaller)
 
-  for name in found - {"loss.instance_noise"}:  # too short to need it
+  assert smaller.get_config().loss.instance_noise == 0  # too short to need it
+  for name in found - {"loss.instance_noise"}:
     assert not name.startswith(("modes.", "loss.")), name
 
 

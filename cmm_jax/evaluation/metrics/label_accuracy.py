@@ -72,9 +72,9 @@ class LabelClassifier:
 
   A logistic regression on the curves and on each curve divided by its largest
   value, so that both the extent and the timing of a movement count. Each pair
-  of labels has its own, and they vote. A single one for all labels would draw
-  another line between two kinds of smile once surprise, a larger movement, is
-  among them (docs/results.md).
+  of labels has its own, and they vote. A single one for all labels would
+  classify two kinds of smile differently once surprise, a larger movement, is
+  among the labels (docs/results.md).
   """
 
   def __init__(self, train_set: LabeledCurves):
@@ -120,7 +120,7 @@ class LabelClassifier:
     votes = np.zeros((len(curves), len(self._labels)))
     for (first, second), classify in self._pairs:
       log_odds = classify(curves)
-      # One vote, and less than half of one in all to break ties.
+      # One vote per pair; margins, less than half a vote in all, break ties.
       vote = (log_odds > 0) + np.tanh(log_odds) / (2 * len(self._labels))
       votes[:, second] += vote
       votes[:, first] += 1 - vote

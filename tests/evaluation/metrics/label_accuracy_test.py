@@ -69,13 +69,13 @@ def test_the_onset_of_a_smile_counts_at_any_height():
 
 def test_a_further_label_leaves_the_line_between_two_labels_where_it_was():
   two, test = clips((4, 7), 160, 1), clips((4, 7), 400, 101)
-  large = rising([2] * 80, 10)
+  large = rising([5] * 80, 10)
   large[..., 0] *= 10  # as a jaw drops
   three = LabeledCurves(
     np.concatenate([two.curves, large]),
     np.concatenate([two.labels, np.full(80, 2)]),
   )
-  weak = 0.4 * test.curves  # of which both labels name some as the other
+  weak = 0.4 * test.curves  # near the line: some are misnamed
 
   of_three = LabelClassifier(three)
 
