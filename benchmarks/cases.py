@@ -50,6 +50,8 @@ class Case:
   def config(self) -> ml_collections.ConfigDict:
     """The config of a run with this case's sizes."""
     config = nemo.get_config()
+    # Both libraries' random numbers differ, and so would their losses.
+    config.loss.instance_noise = 0.0
     config.update_from_flattened_dict(self.sizes)
     config.model.dtype = self.dtype
     if self.kind in config.phases:
