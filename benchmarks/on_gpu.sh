@@ -16,7 +16,7 @@ OUT=${OUT:-out} LIMIT=${LIMIT:-900} DEVICE=${DEVICE:-gpu}
 CONFIG=${CONFIG:-configs/virtual_smiles.py} DATASET=${DATASET:-full}
 WORK=${WORK:-runs/on_gpu} DATA=${DATA:-data} PYTHON=${PYTHON:-python3}
 # Seconds that are kept for what comes after the training. On an H200 the
-# training takes about 400, after 115 of rendering on 16 cores.
+# training took 335 with its programs compiled, rendering 115 on 16 cores.
 RESERVE=${RESERVE:-300}
 CASES=${CASES:-vae-64 conditional-4 modes-4 translator-16 generate-1}
 

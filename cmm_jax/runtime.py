@@ -97,7 +97,6 @@ def has_fast_bfloat16() -> bool:
 # and with deterministic operations alone, of which XLA takes the first that
 # cuDNN and cuBLAS offer instead of measuring all. Programs compiled sooner on
 # an H200 than without it on an H100, with steps no slower (docs/results.md).
-# The gradient of a max-pooling would not compile with it.
 _COMPILER_OPTIONS = {
   "cpu": {
     "xla_cpu_experimental_ynn_fusion_type": (

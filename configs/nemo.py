@@ -90,8 +90,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
 
   config.loss = ml_collections.ConfigDict()
-  # (ours). With 1, the plain VAE, and quick's sizes landmark images were less
-  # sharp, and modes differed less in the eyes.
+  # (ours). With 1, as in the plain VAE, quick's landmark images were less sharp
+  # and its modes differed less in the eyes.
   config.loss.kl = 0.1
   config.loss.embeddings = 1.0  # (ours), weight of `posterior_nll`
   # Whether phases 2 and 3 train the decoder by the sequences' BCE too, or by

@@ -79,8 +79,8 @@ def diversity_against_fidelity(
   """SSIM of the nearest mode over APD, of the variants of the modes' losses.
 
   A large point is the mean of a variant's seeds, a small one a seed, and the
-  star is the mean of "cmm_net". The dotted
-  line is the APD of true clips, the gray one the SSIM of the static model.
+  star is the mean of "cmm_net". The dotted line is the APD of true clips, the
+  gray one the SSIM of the static model.
 
   Args:
     values: `values(model, label, metric)` returns the value for each seed, []
