@@ -100,7 +100,8 @@ def photos(case: Case) -> dict[str, np.ndarray]:
 
 def batch(case: Case) -> dict[str, np.ndarray]:
   """A batch of noise, laid out as by `data.pipeline`; always the same one."""
-  data = case.config().data
+  config = case.config()
+  data, num_modes = config.data, config.model.num_modes
   random = np.random.default_rng(0)
   frames = case.clips, case.frames
   face = (data.image_size, data.image_size, 3)
@@ -123,5 +124,6 @@ def batch(case: Case) -> dict[str, np.ndarray]:
     "first_frame": pixels(case.clips),
     "times": np.stack(times).astype(np.int32),
     "label": (np.arange(case.clips) % NUM_LABELS).astype(np.int32),
+    "cluster": (np.arange(case.clips) % num_modes).astype(np.int32),
     "seed": np.arange(case.clips, dtype=np.uint32),
   }

@@ -116,10 +116,9 @@ def _conditional(case):
 
 def _modes(case):
   _, decoder = _encoder_and_decoder(case)
-  num_modes = case.config().model.num_modes
   sequences = _network(case, "modes").trained
   sequences += _network(case, "mode_discriminator").trained
-  decoded = num_modes * case.frames * decoder.trained
+  decoded = case.frames * decoder.trained  # of the mode of a clip's cluster
   return _conditional(case) + case.clips * (sequences + decoded)
 
 

@@ -1,12 +1,11 @@
 """The phases' losses in PyTorch, term for term as in `cmm_jax/models`.
 
 They follow the settings of configs/nemo.py: modes with a shared start, the push
-on their displacement, and reconstruction by the best of the modes.
+on their displacement, and reconstruction by the mode of a clip's cluster.
 """
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import ml_collections
@@ -18,8 +17,6 @@ from benchmarks import cases
 
 # Channels last, by the number of axes: of images and of videos.
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-_SINKHORN_ITERATIONS = 20
 
 # As in `landmarks.py`: the jaw and, backwards, the brows; the mask's feather.
 _FACE = (*range(17), *range(26, 16, -1))
@@ -73,12 +70,10 @@ class Losses:
     loss = loss + bce.mean() + loss_config.embeddings * distance.mean()
     loss = loss + loss_config.pull * pull + loss_config.push * push
 
-    bces, distances = self._sequence_losses(modes, images, posterior)
-    costs = bces + loss_config.embeddings * distances  # [m b]
-    assignment = sinkhorn_assignment(
-      costs.detach(), loss_config.assignment_temperature
-    )
-    return loss + (assignment * costs).sum(0).mean()
+    clips = torch.arange(modes.shape[1], device=modes.device)
+    of_cluster = modes[self.batch["cluster"].long(), clips]
+    bce, distance = self._sequence_losses(of_cluster, images, posterior)
+    return loss + bce.mean() + loss_config.embeddings * distance.mean()
 
   def translator(self, random: Mapping[str, Tensor]) -> Tensor:
     """Phase 4; see `_gan_losses`."""
@@ -218,17 +213,6 @@ class Losses:
       + F.softplus(-real_logits).mean()
       + F.softplus(fake_logits_for_discriminator).mean()
     )
-
-
-def sinkhorn_assignment(costs: Tensor, temperature: float) -> Tensor:
-  """`losses.sinkhorn_assignment` of costs [m b]."""
-  num_modes, num_examples = costs.shape
-  logits = -costs / temperature
-  log_total = math.log(num_examples / num_modes)
-  for _ in range(_SINKHORN_ITERATIONS):
-    logits = logits - logits.logsumexp(1, keepdim=True) + log_total
-    logits = logits - logits.logsumexp(0, keepdim=True)
-  return logits.exp()
 
 
 def bce_per_image(logits: Tensor, targets: Tensor) -> Tensor:

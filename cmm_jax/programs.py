@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cmm_jax import distributed, runtime
 from cmm_jax.data import augment, pipeline, sources
 from cmm_jax.data.clips import Clips
+from cmm_jax.models import clusters
 from cmm_jax.models.base import AXIS, Model, Phase
 from cmm_jax.train_step import create_state, make_optimizer, make_train_steps
 
@@ -193,7 +194,11 @@ def device_mesh(clips_per_batch: int) -> Mesh:
 
 def clips_of(phase: Phase, clips: Clips) -> sources.Examples:
   """The clips that a phase trains on."""
-  return clips if phase.label is None else clips.with_label(phase.label)
+  if phase.label is not None:
+    clips = clips.with_label(phase.label)
+  if phase.num_clusters:
+    clips = clusters.ClusteredClips(clips, phase.num_clusters)
+  return clips
 
 
 def stable_hash(name: str) -> int:

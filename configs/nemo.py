@@ -87,7 +87,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.modes.shared_start = True  # (ours); False: the paper's form
   # "displacement" is ours, "embeddings" is the paper's form.
   config.modes.push_input = "displacement"
-  config.modes.reconstruction = "best_of_modes"  # (ours); or "conditional"
+  # "clusters" and "best_of_modes" are ours, "conditional" is the paper's form.
+  config.modes.reconstruction = "clusters"
 
   config.loss = ml_collections.ConfigDict()
   # (ours). With 1, as in the plain VAE, quick's landmark images were less sharp
@@ -99,7 +100,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.sequences_train_decoder = False
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
-  config.loss.assignment_temperature = 2.0  # (ours), nats per landmark image
+  # (ours), of "best_of_modes", in nats per landmark image.
+  config.loss.assignment_temperature = 2.0
   config.loss.l1 = 100.0  # (ours), as in pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images
   # (ours), standard deviation, of faces in [-1, 1]. Without it the

@@ -15,9 +15,11 @@ A batch is a dict of arrays, `b` clips and `f` frames sampled from each:
   first_points   float32 [b 68 2]       the clip's neutral frame
   first_frame    uint8   [b h w 3]
   label          int32   [b]
+  cluster        int32   [b]            of the clip's movement
   seed           uint32  [b]            of the example's own random numbers
 
-`frames` and `first_frame` are left out of phases that use landmarks alone.
+`frames` and `first_frame` are left out of phases that use landmarks alone;
+`cluster` is of the phases alone that ask for it (`clusters.ClusteredClips`).
 """
 
 import dataclasses
@@ -33,7 +35,9 @@ from jaxtyping import Array, Float, Int, UInt32
 from cmm_jax.data import augment as augmentations
 
 Batch = dict[str, jax.Array]
-Split = Mapping[str, Any]  # name -> array [n t ...], or [n] for the label
+Split = Mapping[str, Any]  # name -> array [n t ...], or [n] of `_PER_CLIP`
+
+_PER_CLIP = ("label", "cluster")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +77,11 @@ def to_arrays(
   if with_frames:
     frames = arrays["frames"]
     arrays["frames"] = frames.reshape(*frames.shape[:2], -1)
-  labels = [clips[i]["label"] for i in range(len(clips))]
-  return arrays | {"label": np.array(labels, np.int32)}
+  for name in _PER_CLIP:
+    if name in clips[0]:
+      values = [clips[i][name] for i in range(len(clips))]
+      arrays[name] = np.array(values, np.int32)
+  return arrays
 
 
 def check_batch(sampling: Sampling, num_clips: int) -> None:
@@ -163,9 +170,9 @@ def read(split: Split, choice: Choice) -> dict[str, Any]:
 
   Returns:
     landmarks [b 1+f 68 2], frames [b 1+f h*w*3] if the split has them,
-    action_units [b f 2], times [b f] and label [b].
+    action_units [b f 2], times [b f], label [b] and cluster [b] if it has it.
   """
-  # Indices for all arrays but the label's.
+  # Indices for the arrays of frames.
   rows, times = choice.rows[:, None], choice.times
   numpy = times.__array_namespace__()
   neutral_too = numpy.concat([numpy.zeros_like(times[:, :1]), times], axis=1)
@@ -174,10 +181,12 @@ def read(split: Split, choice: Choice) -> dict[str, Any]:
     for name in ("landmarks", "frames")
     if name in split
   }
+  found |= {
+    name: split[name][choice.rows] for name in _PER_CLIP if name in split
+  }
   return found | {
     "action_units": split["action_units"][rows, times],
     "times": times,
-    "label": split["label"][choice.rows],
   }
 
 
@@ -206,9 +215,9 @@ def augment(
       "first_points": points[0],
       "action_units": found["action_units"],
       "times": found["times"],
-      "label": found["label"],
       "seed": seed,
     }
+    example |= {name: found[name] for name in _PER_CLIP if name in found}
     if sampling.with_frames:
       frames = found["frames"].reshape(-1, size, size, 3)
       frames = augmentations.transform_frames(

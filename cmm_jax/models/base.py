@@ -41,6 +41,8 @@ class Phase:
       in [0, 1], by name.
     with_frames: whether the batch holds faces, or landmarks alone.
     label: the label whose clips the phase trains on, or None for all clips.
+    num_clusters: how many clusters of clips a batch's `cluster` tells apart, or
+      0 if it has none.
     variant: tells apart phases that share their settings, or "".
   """
 
@@ -51,6 +53,7 @@ class Phase:
   visualize: Callable[[Networks, Batch], dict[str, jax.Array]]
   with_frames: bool
   label: int | None = None
+  num_clusters: int = 0
   variant: str = ""
   kept: tuple[str, ...] = ()
 

@@ -183,6 +183,7 @@ class CMMNet(Model):
       loss=configured(modes.loss),
       visualize=modes.visualize,
       with_frames=False,
+      num_clusters=modes.num_clusters,
       variant=self.variant,
       kept=kept,
     )

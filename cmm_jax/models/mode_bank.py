@@ -13,7 +13,7 @@ from cmm_jax.networks import lstm
 
 CHOICES = {
   "push_input": ("embeddings", "displacement", "landmark_images"),
-  "reconstruction": ("conditional", "best_of_modes"),
+  "reconstruction": ("conditional", "best_of_modes", "clusters"),
 }
 
 
@@ -30,7 +30,8 @@ class ModeSettings:
       re-encoding the sampled frames, so that only visible differences count
       (ours).
     reconstruction: which sequences the BCE is computed of: the "conditional"
-      one, or also the "best_of_modes", each clip's nearest modes (ours).
+      one alone, or also the mode of each clip's cluster ("clusters",
+      `models.clusters`) or its nearest modes ("best_of_modes"), both ours.
     push: multiplies `config.loss.push`, the weight of eq. 3.
   """
 
@@ -87,6 +88,12 @@ VARIANTS = {
   "best_of_modes": ModeLossVariant(
     "… best of modes", "paper", {"reconstruction": "best_of_modes"}
   ),
+  "clusters": ModeLossVariant(
+    "… clusters", "paper", {"reconstruction": "clusters"}
+  ),
+  "ours_best_of_modes": ModeLossVariant(
+    "ours, best of modes", "config", {"reconstruction": "best_of_modes"}
+  ),
   "ours_push_on_landmark_images": ModeLossVariant(
     "ours, push on landmark images",
     "config",
@@ -127,6 +134,12 @@ class ModeBankObjective:
   generator: RecurrentGenerator
   settings: ModeSettings
 
+  @property
+  def num_clusters(self) -> int:
+    """How many clusters of clips the loss reads."""
+    clusters = self.settings.reconstruction == "clusters"
+    return self.bank.num_modes if clusters else 0
+
   def loss(self, loss_config, networks, batch):
     """The loss of phase 3: BCE, pull (eq. 2) and push (eq. 3)."""
     generator, settings = self.generator, self.settings
@@ -158,6 +171,15 @@ class ModeBankObjective:
         jnp.sum(assignment * distances, axis=0)
       )
       metrics["modes_bce_all"] = jnp.mean(bces)
+    elif settings.reconstruction == "clusters":
+      of_cluster = modes[batch["cluster"], jnp.arange(modes.shape[1])]
+      bces, distances, _ = generator.sequence_losses(
+        networks, batch, of_cluster, posterior
+      )
+      metrics["modes_bce"] = jnp.mean(bces)
+      metrics["modes_embeddings"] = jnp.mean(distances)
+      loss = loss + metrics["modes_bce"]
+      loss = loss + loss_config.embeddings * metrics["modes_embeddings"]
 
     if settings.push_input == "landmark_images":
       average = self._reencode(networks, decoded) - first[None]

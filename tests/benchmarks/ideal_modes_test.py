@@ -13,22 +13,13 @@ def smiles(*sizes):
   return moved + random.normal(0, 0.01, moved.shape)
 
 
-def test_free_clusters_are_the_kinds_of_smile_however_rare():
+def test_k_means_finds_the_kinds_of_smile_however_rare():
   moved = smiles(0, 0, 0, 0, 0, 0, 5, 5)
 
-  chosen = ideal_modes.cluster_clips(moved, 2, equal=False)
+  chosen = ideal_modes._k_means(moved, 2)
 
   assert len(set(chosen[:6])) == len(set(chosen[6:])) == 1
   assert chosen[0] != chosen[6]
-
-
-def test_equal_clusters_share_the_clips_out():
-  moved = smiles(0, 0, 0, 0, 1, 1, 5, 5, 5)
-
-  chosen = ideal_modes.cluster_clips(moved, 3, equal=True)
-
-  assert np.bincount(chosen).tolist() == [3, 3, 3]
-  assert len(set(chosen[6:])) == 1
 
 
 def test_shares_are_those_of_the_regions_alone():

@@ -49,6 +49,15 @@ def assert_same(one, other):
     np.testing.assert_array_equal(value, other[name], name)
 
 
+def test_a_batch_names_the_clusters_of_clustered_clips(clips, split):
+  clusters = np.arange(len(clips)) % 3
+  batch = batch_of(split | {"cluster": clusters.astype(np.int32)}, 0)
+  rows = pipeline.choose(len(clips), 32, jnp.int32(0), SAMPLING).rows
+
+  np.testing.assert_array_equal(batch["cluster"], clusters[rows])
+  assert "cluster" not in batch_of(split, 0)
+
+
 def test_a_batch_holds_what_the_module_says(split):
   batch = batch_of(split, 0)
 

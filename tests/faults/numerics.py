@@ -84,12 +84,14 @@ def _loss_and_grads(model_name, phase_name, dtype):
 
   from cmm_jax import programs
   from cmm_jax.data import pipeline
+  from cmm_jax.models import clusters
   from cmm_jax.models.base import AXIS
 
   model, built = miniature.build_model(model_name)
   phase, config = built[phase_name], miniature.config("nowhere", "nowhere")
   sampling = programs.make_sampling(phase, config)
   clips = [miniature.clip(i % 4, i % 2, i // 8) for i in range(16)]
+  clips = clusters.ClusteredClips(clips, config.model.num_modes)
   with jax.enable_x64(False):
     arrays = pipeline.to_arrays(clips, with_frames=phase.with_frames)
     batch = pipeline.sample(arrays, jnp.int32(0), sampling)

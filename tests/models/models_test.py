@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cmm_jax import landmarks, train_step
 from cmm_jax.data import augment, pipeline
-from cmm_jax.models import registry, regression, translation
+from cmm_jax.models import clusters, registry, regression, translation
 from cmm_jax.models.base import AXIS
 
 NUM_STEPS = 5
@@ -24,8 +24,10 @@ PHASES = ("vae", "conditional", "modes", "translator", "regressors")
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
 MODEL_OF = {
   **dict.fromkeys(PHASES, "cmm_net"),
-  # Between them: nothing of ours, and a push that reads landmark images.
+  # Between them: nothing of ours, modes that share out the whole batch, and a
+  # push that reads landmark images.
   "modes_as_printed": "cmm_net_as_printed",
+  "modes_best_of_modes": "cmm_net_best_of_modes",
   "modes_push_on_landmark_images": "cmm_net_push_on_landmark_images",
   "cra_net": "cra_net",
   "video_gan_1": "video_gan",
@@ -93,9 +95,9 @@ def sampled_batch(clips, clips_per_batch, frames_per_clip):
     image_size=miniature.SIZE,
   )
   sample = functools.partial(pipeline.sample, sampling=sampling)
-  return jax.device_get(
-    jax.jit(sample)(pipeline.to_arrays(clips), jnp.int32(0))
-  )
+  num_modes = miniature.build_model()[0].modes.num_modes
+  arrays = pipeline.to_arrays(clusters.ClusteredClips(clips, num_modes))
+  return jax.device_get(jax.jit(sample)(arrays, jnp.int32(0)))
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +164,13 @@ def test_running_statistics_move_where_the_network_is_trained_from_them(run):
 
 # These hold all that reaches over devices: BatchNorm, both players of the
 # translator, and the modes' shares of the batch.
-@pytest.mark.parametrize("run", ["vae", "modes", "translator"], indirect=True)
+@pytest.mark.parametrize(
+  "run", ["vae", "modes_best_of_modes", "translator"], indirect=True
+)
 def test_eight_devices_end_where_one_does(run, batch):
   phase, _, one, history = run
 
-  eight, others = taken(phase.name, 8, batch, NUM_STEPS)
+  eight, others = taken(phase.checkpoint_name, 8, batch, NUM_STEPS)
 
   for name, value in history[0].items():
     np.testing.assert_allclose(others[0][name], value, rtol=2e-4, err_msg=name)
@@ -324,6 +328,24 @@ def test_sequences_train_the_decoder_only_if_asked_to(
   trained = [n for n, leaf in leaves(of_networks).items() if np.any(leaf)]
   assert any("decoder" in name for name in trained) == sequences_train_decoder
   assert bool(trained) == sequences_train_decoder
+
+
+def test_a_mode_learns_from_the_clips_of_its_cluster_alone(batch):
+  model, phases = miniature.build_model()
+  loss_config = miniature.config("nowhere", "nowhere").loss
+  loss_config.unlock()
+  loss_config.update(pull=0.0, push=0.0)
+  phase = phases["modes"]
+  loss = functools.partial(phase.loss.func, loss_config)
+  networks = miniature.first_networks("cmm_net", tuple(phase.trainable))
+  batch = {**batch, "cluster": np.ones_like(batch["cluster"])}
+
+  gradient = jax.jit(jax.grad(loss, has_aux=True))(networks, batch)[0]
+
+  assert model.modes.num_modes > 2
+  for name, leaf in leaves(gradient["modes"]).items():
+    trained = [bool(np.any(of_mode)) for of_mode in leaf]
+    assert trained == [mode == 1 for mode in range(len(leaf))], name
 
 
 def test_instance_noise_is_for_the_discriminator_alone(batch):

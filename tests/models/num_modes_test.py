@@ -39,6 +39,7 @@ def batch_shapes(size):
       "landmarks": np.zeros((miniature.NUM_FRAMES, 68, 2), np.float32),
       "action_units": np.zeros((miniature.NUM_FRAMES, 2), np.float32),
       "label": 0,
+      "cluster": 0,
     }
   ] * 4
   return jax.eval_shape(
