@@ -168,7 +168,7 @@ def _clips(data):
     name: np.zeros((data.num_frames, *shape), dtype)
     for name, (shape, dtype) in shapes.items()
   }
-  return [{**clip, "label": 0}] * _NUM_CLIPS
+  return [{**clip, "label": 0, "cluster": 0}] * _NUM_CLIPS
 
 
 # ------------------------------------------------------------ compiled programs

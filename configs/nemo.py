@@ -100,7 +100,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.sequences_train_decoder = False
   config.loss.pull = 1.0  # (ours)
   config.loss.push = 1.0  # (ours)
-  # (ours), of "best_of_modes", in nats per landmark image.
+  # (ours), for "best_of_modes" only, in nats per landmark image.
   config.loss.assignment_temperature = 2.0
   config.loss.l1 = 100.0  # (ours), as in pix2pix
   config.loss.decoded_share = 0.5  # (ours), of phase 4's landmark images

@@ -18,8 +18,8 @@ A batch is a dict of arrays, `b` clips and `f` frames sampled from each:
   cluster        int32   [b]            of the clip's movement
   seed           uint32  [b]            of the example's own random numbers
 
-`frames` and `first_frame` are left out of phases that use landmarks alone;
-`cluster` is of the phases alone that ask for it (`clusters.ClusteredClips`).
+`frames` and `first_frame` are left out of phases that use landmarks alone, and
+`cluster` of all but those whose clips have it (`models.clusters`).
 """
 
 import dataclasses

@@ -41,8 +41,8 @@ class Phase:
       in [0, 1], by name.
     with_frames: whether the batch holds faces, or landmarks alone.
     label: the label whose clips the phase trains on, or None for all clips.
-    num_clusters: how many clusters of clips a batch's `cluster` tells apart, or
-      0 if it has none.
+    num_clusters: how many clusters of clips a batch's `cluster` numbers, or 0
+      if the batch has none.
     variant: tells apart phases that share their settings, or "".
   """
 

@@ -4,24 +4,24 @@ The paper tells the smiles of one face apart by mouth and eyes (Figure 6). So do
 these clusters: k-means of the movement of mouth and eyes, each scaled to the
 same variance, so that the eyes, which move less, count as much as the mouth.
 In an image of lines, or in the embedding of one, they count for little. A
-cluster is the same kind of smile for every person and label.
+cluster is the same kind of smile for every person, and for all labels whose
+movements are about as large.
 """
 
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from cmm_jax import landmarks, losses
+from cmm_jax import landmarks
 
 _PARTS = (landmarks.MOUTH, landmarks.EYES)
-_EVERY = 4  # frames: those between move alike
+_NUM_FRAMES = 8  # those between move alike
 _STARTS = 10
 _STEPS = 30
-# Of the variance. Lower ones need more iterations to share the clips out.
+# Share of the variance; a lower temperature needs more iterations.
 _TEMPERATURE = 0.01
 _ITERATIONS = 200
 
@@ -29,8 +29,9 @@ _ITERATIONS = 200
 class ClusteredClips:
   """Clips that name their cluster, a sequence like `data.clips.Clips`.
 
-  Each has an entry more, "cluster", int32. The clusters are found when a clip
-  is first asked for, and are the same for the same clips.
+  Each has one more entry, "cluster", int32. The clusters are found when a clip
+  is first asked for, and are the same for the same clips. They are numbered by
+  how far the mouth opens, from the widest on.
   """
 
   def __init__(self, clips: Sequence[Mapping[str, Any]], num_clusters: int):
@@ -39,16 +40,7 @@ class ClusteredClips:
     Args:
       clips: of a split.
       num_clusters: K.
-
-    Raises:
-      ValueError: there are fewer clips than clusters.
     """
-    if len(clips) < num_clusters:
-      raise ValueError(
-        f"Each mode learns from a cluster of clips, and {len(clips)} clips "
-        f"cannot be {num_clusters} clusters; lower config.model.num_modes to "
-        f"{len(clips)}, or use more clips."
-      )
     self._clips, self._num_clusters = clips, num_clusters
 
   def __len__(self) -> int:
@@ -59,10 +51,16 @@ class ClusteredClips:
 
   @functools.cached_property
   def _clusters(self):
-    clips = [self._clips[i] for i in range(len(self._clips))]
-    points = np.stack([clip["landmarks"] for clip in clips])
-    labels = np.array([clip["label"] for clip in clips])
-    return cluster(movement(points, labels), self._num_clusters)
+    # Not a list of clips, whose frames may not fit the memory together.
+    clips = (self._clips[i] for i in range(len(self._clips)))
+    points, labels = map(
+      np.array, zip(*((c["landmarks"], c["label"]) for c in clips), strict=True)
+    )
+    chosen = cluster(movement(points, labels), self._num_clusters)
+    gaps = points[:, -1, 66, 1] - points[:, -1, 62, 1]  # between the inner lips
+    sums = np.bincount(chosen, gaps, self._num_clusters)
+    means = sums / np.bincount(chosen, minlength=self._num_clusters)
+    return np.argsort(np.argsort(-means))[chosen].astype(np.int32)
 
 
 def movement(
@@ -71,14 +69,15 @@ def movement(
   """How mouth and eyes of each clip move beyond the mean of its label.
 
   Displacements from the first frame, averaged over both halves of the face: a
-  mirrored clip moves alike, and a turn of the head cancels out. The variance of
-  each of the two parts is 1, or 0 if it never moves.
+  mirrored clip moves alike, and a head that turns sideways or rolls hardly
+  does. The variance of each of the two parts is 1, or 0 if it never moves.
 
   Args:
     points: landmarks in pixels.
     labels: of the clips.
   """
-  moved = (points - points[:, :1])[:, ::_EVERY].astype(np.float64)
+  every = max(1, points.shape[1] // _NUM_FRAMES)
+  moved = points[:, ::every].astype(np.float64) - points[:, :1]
   moved = (moved + moved[:, :, landmarks.MIRROR] * [-1, 1]) / 2
   for label in np.unique(labels):
     moved[labels == label] -= moved[labels == label].mean(axis=0)
@@ -91,39 +90,64 @@ def movement(
 def cluster(
   examples: Float[np.ndarray, "n d"], num_clusters: int
 ) -> Int[np.ndarray, " n"]:
-  """K-means with clusters of nearly equal size, the best of several starts.
+  """K-means with clusters of similar size, the best of several starts.
 
-  Lloyd's algorithm with `losses.sinkhorn_assignment` at a low temperature in
-  place of the nearest mean, so that each mode has as many clips to learn from.
+  Lloyd's algorithm with a balanced assignment in place of the nearest mean, so
+  that each mode has about as many clips to learn from. On the host and in
+  double precision, so that all processes find the same clusters.
 
   Args:
     examples: to cluster.
-    num_clusters: K.
+    num_clusters: K, at most n.
 
   Returns:
-    The cluster of each example.
+    The cluster of each example. None is empty.
   """
   temperature = _TEMPERATURE * max(_variance(examples), 1e-6)
-  assign = jax.jit(
-    functools.partial(
-      losses.sinkhorn_assignment,
-      temperature=temperature,
-      iterations=_ITERATIONS,
-    )
-  )
   best, least = None, np.inf
   for seed in range(_STARTS):
     starts = np.random.default_rng(seed).permutation(len(examples))
-    means = examples[starts[:num_clusters]]
+    means, chosen = examples[starts[:num_clusters]], None
     for _ in range(_STEPS):
-      costs = np.square(examples - means[:, None]).sum(axis=-1)
-      chosen = np.asarray(assign(costs)).argmax(axis=0)
-      for k in np.unique(chosen):
-        means[k] = examples[chosen == k].mean(axis=0)
+      costs = _squared_distances(means, examples)
+      before, chosen = chosen, _share_out(costs, temperature)
+      if np.array_equal(before, chosen):
+        break
+      means = np.stack(
+        [examples[chosen == k].mean(axis=0) for k in range(num_clusters)]
+      )
     total = costs[chosen, np.arange(len(examples))].sum()
     if total < least:
       best, least = chosen, total
-  return best.astype(np.int32)
+  return best
+
+
+def _share_out(costs, temperature):
+  """The cluster of each example by costs [k n], of similar sizes, none empty.
+
+  Sinkhorn's iterations, as in `losses.sinkhorn_assignment`; the largest share.
+  """
+  num_clusters, num_examples = costs.shape
+  logits = -costs / temperature
+  for _ in range(_ITERATIONS):
+    for axis in (1, 0):
+      logits -= logits.max(axis=axis, keepdims=True)
+      logits -= np.log(np.exp(logits).sum(axis=axis, keepdims=True))
+  chosen = logits.argmax(axis=0)
+  for k in range(num_clusters):
+    sizes = np.bincount(chosen, minlength=num_clusters)
+    if not sizes[k]:
+      # The example that is farthest from its mean, of those with company.
+      own = costs[chosen, np.arange(num_examples)]
+      chosen[np.where(sizes[chosen] > 1, own, -np.inf).argmax()] = k
+  return chosen
+
+
+def _squared_distances(means, examples):
+  """[k d] and [n d] to [k n]."""
+  lengths = np.square(examples).sum(axis=1)
+  of_means = np.square(means).sum(axis=1, keepdims=True)
+  return np.maximum(lengths - 2 * means @ examples.T + of_means, 0)
 
 
 def _variance(examples):

@@ -122,6 +122,15 @@ def test_a_steps_collectives_hold_every_gradient(mesh):
   assert size < found["all-reduce"]["bytes"] < 1.5 * size
 
 
+@pytest.mark.parametrize("kind", ["conditional", "modes", "translator"])
+def test_every_phase_can_be_lowered(mesh, kind):
+  case = Case("", kind, clips=4, frames=1, sizes=_SIZES)
+
+  program, arguments = tpu_programs.traceable(case, mesh)
+
+  assert program.lower(*arguments).as_text()
+
+
 def test_generation_splits_its_photos_and_replicates_its_weights(mesh):
   case = Case("", "generate", clips=4, frames=4, sizes=_SIZES)
 

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from cmm_jax.data import augment, pipeline, sources
 from cmm_jax.data import clips as clips_lib
+from cmm_jax.models import clusters
 
 SAMPLING = pipeline.Sampling(
   clips_per_batch=4,
@@ -54,6 +55,7 @@ def batches(source, num_devices, start, dispatches):
 def test_a_streamed_split_gives_the_batches_of_one_on_the_device(
   clips, num_devices
 ):
+  clips = clusters.ClusteredClips(clips, 2)
   opened = functools.partial(
     sources.open_source, clips, SAMPLING, mesh(num_devices)
   )

@@ -112,8 +112,37 @@ def test_clusters_are_of_nearly_the_same_size(seed, num_clusters, num_examples):
   assert 0.4 * equal - 1 <= sizes.min() <= sizes.max() <= 1.8 * equal + 1
 
 
-def test_clips_that_do_not_move_are_clustered_too():
-  assert set(found([moving(seed=i) for i in range(4)], 2)) <= {0, 1}
+@pytest.mark.parametrize("num_distinct", [1, 2])
+def test_no_cluster_is_empty_even_where_clips_move_alike(num_distinct):
+  examples = np.arange(8)[:, None] % num_distinct * np.ones(4)
+
+  sizes = np.bincount(clusters.cluster(examples, 3), minlength=3)
+
+  assert sizes.min() >= 1
+
+
+@pytest.mark.parametrize("num_frames", [2, 3, 32])
+def test_clips_of_any_length_are_told_apart(num_frames):
+  clips = [moving(mouth=6 * (i % 2), seed=i) for i in range(8)]
+  for clip in clips:
+    ends = np.linspace(0, NUM_FRAMES - 1, num_frames).round().astype(int)
+    clip["landmarks"] = clip["landmarks"][ends]
+
+  assert found(clips, 2) == [1, 0] * 4
+
+
+def test_clusters_are_numbered_from_the_widest_mouth_on():
+  lips = {60 + i: 0.0 for i in range(8)} | {66: 1.0}  # the lower lip falls
+  clips = []
+  for seed, opening in enumerate([0, 8, 4] * 3):
+    clip = moving(seed=seed)
+    for point, share in lips.items():
+      clip["landmarks"][:, point, 1] = 40 + share * np.linspace(
+        0, opening, NUM_FRAMES
+      )
+    clips.append(clip)
+
+  assert found(clips, 3) == [2, 0, 1] * 3
 
 
 def test_the_clusters_are_the_same_each_time():
@@ -130,8 +159,3 @@ def test_a_clip_keeps_all_else():
   assert len(clustered) == 3
   assert clustered[1]["landmarks"] is clips[1]["landmarks"]
   assert "cluster" not in clips[1]
-
-
-def test_fewer_clips_than_modes_are_refused():
-  with pytest.raises(ValueError, match="1 clips cannot be 2 clusters; lower"):
-    clusters.ClusteredClips([moving()], 2)
