@@ -113,12 +113,6 @@ def check(
           "its split for training; train another model, or build the dataset "
           "with such clips."
         )
-      if config.phases[phase.name].epochs and len(chosen) < phase.num_clusters:
-        raise ValueError(
-          f"Phase {phase.checkpoint_name} trains each mode on a cluster of "
-          f"clips, and {len(chosen)} clips cannot be {phase.num_clusters} "
-          "clusters; lower config.model.num_modes, or train on more clips."
-        )
       try:
         pipeline.check_batch(programs.make_sampling(phase, config), len(chosen))
         programs.device_mesh(config.phases[phase.name].clips_per_batch)

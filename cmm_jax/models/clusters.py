@@ -58,8 +58,7 @@ class ClusteredClips:
     )
     chosen = cluster(movement(points, labels), self._num_clusters)
     gaps = points[:, -1, 66, 1] - points[:, -1, 62, 1]  # between the inner lips
-    sums = np.bincount(chosen, gaps, self._num_clusters)
-    means = sums / np.bincount(chosen, minlength=self._num_clusters)
+    means = np.bincount(chosen, gaps) / np.bincount(chosen)
     return np.argsort(np.argsort(-means))[chosen].astype(np.int32)
 
 
@@ -98,11 +97,13 @@ def cluster(
 
   Args:
     examples: to cluster.
-    num_clusters: K, at most n.
+    num_clusters: K.
 
   Returns:
-    The cluster of each example. None is empty.
+    The cluster of each example. Each has half of an equal share at least; with
+    fewer examples than clusters, each example has one of its own.
   """
+  num_clusters = min(num_clusters, len(examples))
   temperature = _TEMPERATURE * max(_variance(examples), 1e-6)
   best, least = None, np.inf
   for seed in range(_STARTS):
@@ -123,7 +124,7 @@ def cluster(
 
 
 def _share_out(costs, temperature):
-  """The cluster of each example by costs [k n], of similar sizes, none empty.
+  """The cluster of each example by costs [k n], each of some size at least.
 
   Sinkhorn's iterations, as in `losses.sinkhorn_assignment`; the largest share.
   """
@@ -134,12 +135,12 @@ def _share_out(costs, temperature):
       logits -= logits.max(axis=axis, keepdims=True)
       logits -= np.log(np.exp(logits).sum(axis=axis, keepdims=True))
   chosen = logits.argmax(axis=0)
+  # Outliers can leave a cluster with few others.
+  least = max(1, num_examples // (2 * num_clusters))
   for k in range(num_clusters):
-    sizes = np.bincount(chosen, minlength=num_clusters)
-    if not sizes[k]:
-      # The example that is farthest from its mean, of those with company.
-      own = costs[chosen, np.arange(num_examples)]
-      chosen[np.where(sizes[chosen] > 1, own, -np.inf).argmax()] = k
+    while (sizes := np.bincount(chosen, minlength=num_clusters))[k] < least:
+      extra = costs[k] - costs[chosen, np.arange(num_examples)]
+      chosen[np.where(sizes[chosen] > least, extra, np.inf).argmin()] = k
   return chosen
 
 
