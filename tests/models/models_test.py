@@ -19,13 +19,14 @@ from cmm_jax.models.base import AXIS
 
 NUM_STEPS = 5
 PHASES = ("vae", "conditional", "modes", "translator", "regressors")
+# BatchNorm, the modes' shares of the batch, both players of the translator.
+REACHING_OVER_DEVICES = ("vae", "modes_best_of_modes", "translator")
 
 
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
 MODEL_OF = {
   **dict.fromkeys(PHASES, "cmm_net"),
-  # Between them: nothing of ours, modes that share out the whole batch, and a
-  # push that reads landmark images.
+  # Nothing of ours, a batch shared out, a push that reads landmark images.
   "modes_as_printed": "cmm_net_as_printed",
   "modes_best_of_modes": "cmm_net_best_of_modes",
   "modes_push_on_landmark_images": "cmm_net_push_on_landmark_images",
@@ -162,11 +163,7 @@ def test_running_statistics_move_where_the_network_is_trained_from_them(run):
     assert moved == {name != "vae" or phase.name == "vae"}, name
 
 
-# These hold all that reaches over devices: BatchNorm, both players of the
-# translator, and the modes' shares of the batch.
-@pytest.mark.parametrize(
-  "run", ["vae", "modes_best_of_modes", "translator"], indirect=True
-)
+@pytest.mark.parametrize("run", REACHING_OVER_DEVICES, indirect=True)
 def test_eight_devices_end_where_one_does(run, batch):
   phase, _, one, history = run
 
@@ -328,24 +325,6 @@ def test_sequences_train_the_decoder_only_if_asked_to(
   trained = [n for n, leaf in leaves(of_networks).items() if np.any(leaf)]
   assert any("decoder" in name for name in trained) == sequences_train_decoder
   assert bool(trained) == sequences_train_decoder
-
-
-def test_a_mode_learns_from_the_clips_of_its_cluster_alone(batch):
-  model, phases = miniature.build_model()
-  loss_config = miniature.config("nowhere", "nowhere").loss
-  loss_config.unlock()
-  loss_config.update(pull=0.0, push=0.0)
-  phase = phases["modes"]
-  loss = functools.partial(phase.loss.func, loss_config)
-  networks = miniature.first_networks("cmm_net", tuple(phase.trainable))
-  batch = {**batch, "cluster": np.ones_like(batch["cluster"])}
-
-  gradient = jax.jit(jax.grad(loss, has_aux=True))(networks, batch)[0]
-
-  assert model.modes.num_modes > 2
-  for name, leaf in leaves(gradient["modes"]).items():
-    trained = [bool(np.any(of_mode)) for of_mode in leaf]
-    assert trained == [mode == 1 for mode in range(len(leaf))], name
 
 
 def test_instance_noise_is_for_the_discriminator_alone(batch):
