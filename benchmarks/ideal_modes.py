@@ -43,10 +43,9 @@ def main(argv: Sequence[str]) -> None:
   moved = points[:, LAST_FRAMES] - points[:, :1]
   labels = np.array([clip["label"] for clip in clips])
   people = np.array([clip["subject"] for clip in clips])
+  movement = clusters.movement(points, labels)
   kinds = {
-    "of training": lambda num_modes: clusters.cluster(
-      clusters.movement(points, labels), num_modes
-    ),
+    "of training": lambda num_modes: clusters.cluster(movement, num_modes),
     "k-means": lambda num_modes: _k_means(moved, num_modes),
   }
   if run:

@@ -20,7 +20,7 @@ from cmm_jax.models.base import AXIS
 NUM_STEPS = 5
 PHASES = ("vae", "conditional", "modes", "translator", "regressors")
 # BatchNorm, the modes' shares of the batch, both players of the translator.
-REACHING_OVER_DEVICES = ("vae", "modes_best_of_modes", "translator")
+REACHING_OVER_DEVICES = ("vae", "modes", "modes_best_of_modes", "translator")
 
 
 # One of Video-GAN's labels stands for the others, and "vae" for CRA-Net's.
