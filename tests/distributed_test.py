@@ -12,9 +12,10 @@ from end_to_end_test import saved
 
 from cmm_jax import distributed, monitor, preemption
 
-# Trains, and sends itself a signal after a step: "vae 2 SIGKILL".
+# Trains, and sends itself a signal after a step: "vae 3 SIGKILL". It is killed
+# once the step before is saved: checkpoints are written beside the training.
 _TRAIN = """
-import os, signal, sys, time
+import os, pathlib, signal, sys, time
 from absl import app
 from cmm_jax import distributed, main, monitor
 
@@ -25,9 +26,20 @@ def after_a_step(self, metrics, count=1):
   add(self, metrics, count)
   self.step_of_test += 1
   if phase == self.phase and self.step_of_test == int(step):
+    if name == "SIGKILL":
+      wait_for(checkpoints / phase / str(int(step) - 1))
     os.kill(os.getpid(), getattr(signal, name))
     time.sleep(0.5)  # until it has arrived
 
+def wait_for(folder):
+  for _ in range(600):
+    if folder.is_dir():
+      return
+    time.sleep(0.1)
+  raise TimeoutError(folder)
+
+(workdir,) = [a for a in sys.argv if a.startswith("--config.workdir=")]
+checkpoints = pathlib.Path(workdir.partition("=")[2], "checkpoints")
 monitor.Monitor.step_of_test = 0
 monitor.Monitor.add = after_a_step
 distributed.HEARTBEAT_SECONDS = 5
