@@ -8,7 +8,7 @@ frames of the training clips: of the clusters that modes are trained with
 k-means of displacements of a run's embeddings, each entry divided by its
 posterior's mean deviation. The last is what the best of modes can reach by its
 distance of embeddings. The shares are those of the table of modes in
-docs/results.md, of true landmarks.
+docs/ablations.md, of true landmarks.
 """
 
 from collections.abc import Sequence

@@ -18,11 +18,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.vae_width = 24
   config.model.translator_width = 32
 
-  # Of 991 clips instead of 264: 2.4 to 3.8 times as many steps, of the
-  # baselines 1.4 to 1.6 times.
-  config.phases.vae.epochs = 6.0
-  config.phases.conditional.epochs = 2.0
-  config.phases.modes.epochs = 0.75
+  config.phases.vae.epochs = 8.0
+  config.phases.conditional.epochs = 3.0
+  config.phases.modes.epochs = 1.5
   config.phases.translator.epochs = 1.0
   config.phases.regressors.epochs = 0.8
   config.phases.cra_net_vae.epochs = 2.5

@@ -74,7 +74,7 @@ def get_config() -> ml_collections.ConfigDict:
   # "motion" and "residual" are ours, "image" is the paper's form.
   config.model.translator_output = "motion"
   # (ours), of the one-hot label beside the 100 entries of an embedding. With 1
-  # a seed of quick gave all labels nearly the same dynamics (docs/results.md).
+  # a seed of quick gave all labels nearly the same dynamics: docs/ablations.md.
   config.model.label_scale = 10.0
   config.model.regressor_width = 32  # (ours), for measuring only
   config.model.video_gan_width = 128  # Vondrick et al. 2016

@@ -25,9 +25,6 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.model.translator_width = 24
 
-  config.phases.vae.epochs = 8.0
-  config.phases.conditional.epochs = 3.0
-  config.phases.modes.epochs = 1.5
   # Here the discriminator wins otherwise, and the flow becomes ragged.
   config.loss.instance_noise = 0.08
   config.phases.translator.update(

@@ -74,7 +74,7 @@ class LabelClassifier:
   value, so that both the extent and the timing of a movement count. Each pair
   of labels has its own, and they vote. A single one for all labels would
   classify two kinds of smile differently once surprise, a larger movement, is
-  among the labels (docs/results.md).
+  among the labels (docs/ablations.md).
   """
 
   def __init__(self, train_set: LabeledCurves):
