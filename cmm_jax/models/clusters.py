@@ -4,11 +4,11 @@ The paper tells the smiles of one face apart by mouth and eyes (Figure 6). So do
 these clusters: k-means of the movement of mouth and eyes, each scaled to the
 same variance, so that the eyes, which move less, count as much as the mouth.
 In an image of lines, or in the embedding of one, they count for little. A
-cluster is the same kind of smile for every person, and for all labels whose
-movements are about as large.
+cluster is the same kind of smile for every person and every label.
 """
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,7 +69,8 @@ def movement(
 
   Displacements from the first frame, averaged over both halves of the face: a
   mirrored clip moves alike, and a head that turns sideways or rolls hardly
-  does. The variance of each of the two parts is 1, or 0 if it never moves.
+  does. Within each label the variance of each of the two parts is 1, or 0 if it
+  never moves: a label of larger movements would have clusters of its own.
 
   Args:
     points: landmarks in pixels.
@@ -78,12 +79,12 @@ def movement(
   every = max(1, points.shape[1] // _NUM_FRAMES)
   moved = points[:, ::every].astype(np.float64) - points[:, :1]
   moved = (moved + moved[:, :, landmarks.MIRROR] * [-1, 1]) / 2
-  for label in np.unique(labels):
-    moved[labels == label] -= moved[labels == label].mean(axis=0)
   parts = [moved[:, :, list(part)].reshape(len(moved), -1) for part in _PARTS]
-  return np.concatenate(
-    [part / max(np.sqrt(_variance(part)), 1e-6) for part in parts], axis=1
-  )
+  for label, part in itertools.product(np.unique(labels), parts):
+    alike = part[labels == label]
+    deviation = max(np.sqrt(_variance(alike)), 1e-6)
+    part[labels == label] = (alike - alike.mean(axis=0)) / deviation
+  return np.concatenate(parts, axis=1)
 
 
 def cluster(

@@ -71,6 +71,18 @@ def test_what_all_clips_of_a_label_do_is_left_out():
   assert found(clips, 2) in ([0, 1, 0, 1], [1, 0, 1, 0])
 
 
+def test_a_label_of_larger_movements_counts_as_much_as_another():
+  smiles = [moving(mouth=4 + size, eyes=size, seed=1) for size in (-1, 1)]
+  jaws_that_drop = [
+    moving(mouth=20 + 9 * size, eyes=3 * size, label=1, seed=1)
+    for size in (-1, 1)
+  ]
+
+  moved = movement_of(smiles + jaws_that_drop)
+
+  np.testing.assert_allclose(moved[:2], moved[2:], atol=1e-4)
+
+
 def test_a_mirrored_clip_moves_like_the_clip():
   clip = moving(mouth=3, eyes=1)
   clip["landmarks"][:, 48, 0] += np.arange(NUM_FRAMES)  # one corner, outwards
