@@ -23,7 +23,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.phases.modes.epochs = 1.5
   config.phases.translator.epochs = 1.0
   config.phases.regressors.epochs = 0.8
-  config.phases.cra_net_vae.epochs = 2.5
-  config.phases.cra_net.epochs = 0.75
-  config.phases.video_gan.epochs = 8.0
+  # As long as CMM-Net's four phases: 20 minutes each on one core.
+  config.phases.cra_net_vae.epochs = 8.0
+  config.phases.cra_net.epochs = 3.4
+  config.phases.video_gan.epochs = 14.0
   return config
