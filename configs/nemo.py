@@ -111,7 +111,7 @@ def get_config() -> ml_collections.ConfigDict:
   # match the translator's balance, but the roll-out then leaves the faces.
   config.loss.cra_net_adversarial = 20.0
   # (ours), beside an L1 that sums over pixels; at quick's sizes phase 2
-  # diverges with 0.1.
+  # ends worse with 0.1.
   config.loss.cra_net_kl = 1.0
   config.loss.video_gan_l1 = 10.0  # on the first frame, Vondrick et al. 2016
 
