@@ -13,6 +13,13 @@ def smiles():
   return cmm_jax.load()(examples.MONA_LISA, label="posed")
 
 
+@pytest.fixture(scope="module")
+def points(smiles):
+  """Landmarks of the modes' first and last frames, in pixels of 64."""
+  ends = smiles.landmark_images[0, 1:][:, [0, -1]]
+  return regressors.Regressors(None).landmarks(ends) / 2
+
+
 def test_the_file_is_small_enough_to_ship():
   assert weights.SHIPPED.stat().st_size <= 40e6
 
@@ -24,11 +31,16 @@ def test_every_smile_starts_from_the_painting_itself(smiles):
     np.testing.assert_array_equal(next(smiles.full_size(name)), photo)
 
 
-def test_every_mode_widens_the_mouth_and_one_keeps_it_closed(smiles):
-  reader = regressors.Regressors(None)
-  ends = smiles.landmark_images[0, 1:][:, [0, -1]]
-  points = reader.landmarks(ends) / 2  # pixels of 64
+def test_one_mode_narrows_the_eyes_and_one_leaves_them_open(points):
+  lids = points[..., [40, 41, 46, 47], 1] - points[..., [38, 37, 44, 43], 1]
+  opening = lids.mean(axis=-1)
+  left = opening[:, 1] / opening[:, 0]
 
+  assert left.min() < 0.7
+  assert left.max() > 0.8
+
+
+def test_every_mode_widens_the_mouth_and_one_keeps_it_closed(points):
   width = points[..., 54, 0] - points[..., 48, 0]
   gap = points[..., 66, 1] - points[..., 62, 1]  # between the inner lips
   widening, opening = np.diff(width)[:, 0], np.diff(gap)[:, 0]
