@@ -165,6 +165,7 @@ _FACE = (*JAW, *reversed(LEFT_BROW), *reversed(RIGHT_BROW))
 _FACE_FEATHER = (0.02, 0.14)
 _MOUTH_FEATHER = (0.08, 0.14)
 _EYE_FEATHER = (0.03, 0.07)
+_LASH_FEATHER = (0.01, 0.02)
 
 
 def face_mask(
@@ -200,6 +201,26 @@ def opening_mask(
     eye_mask = _soft_mask(points, eye, _EYE_FEATHER, size)
     mask = jnp.maximum(mask, eye_mask)
   return mask
+
+
+def eye_masks(
+  points: Float[Array, "*any 68 2"], size: int
+) -> Float[Array, "*any {size} {size} 2"]:
+  """Soft masks of the eyes with their lids, and of the skin around them (ours).
+
+  Args:
+    points: landmarks of the neutral face in pixels of an aligned frame.
+    size: height and width of the frame in pixels.
+  """
+
+  def of_both(feather):
+    right, left = (
+      _soft_mask(points, eye, feather, size) for eye in (RIGHT_EYE, LEFT_EYE)
+    )
+    return jnp.maximum(right, left)
+
+  lids = of_both(_EYE_FEATHER)
+  return jnp.stack([lids, lids * (1 - of_both(_LASH_FEATHER))], axis=-1)
 
 
 def motion_masks(

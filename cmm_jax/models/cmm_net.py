@@ -31,7 +31,7 @@ from cmm_jax.models.recurrent_generator import (
   landmark_images,
 )
 from cmm_jax.models.regression import RegressorObjective
-from cmm_jax.models.translation import TranslatorObjective
+from cmm_jax.models.translation import TranslatorObjective, color_lids
 from cmm_jax.networks import lstm, regressors, translator, vae
 
 
@@ -117,10 +117,12 @@ class CMMNet(Model):
     strength = inputs["strength"][:, None, None, None]
     sequences = start + strength * (sequences - start)
     neutral = to_signed_range(inputs["first_frame"])
-    masks = landmarks.motion_masks(inputs["first_points"], neutral.shape[1])
+    points, size = inputs["first_points"], neutral.shape[1]
+    masks = landmarks.motion_masks(points, size)
+    eye_masks = landmarks.eye_masks(points, size)
 
     def translate_one_face(arguments):
-      embeddings, face, masks = arguments  # [s t d], [h w 3], [h w 2]
+      embeddings, face, masks, eye_masks = arguments  # [s t d], [h w c]
       images = nn.sigmoid(self.landmark_generator.decode(networks, embeddings))
       # Each sequence moves from its own first landmark image, so that its first
       # frame is the photo, however well the VAE knows the face.
@@ -133,12 +135,14 @@ class CMMNet(Model):
         merge_batch_and_time(rest),
         jnp.broadcast_to(masks, (count, *masks.shape)),
       )
+      made = color_lids(made, face, eye_masks)
       return images, jax.tree.map(
         lambda x: x.reshape(*images.shape[:2], *x.shape[1:]), made
       )
 
     # Face by face: the frames of all faces at once would fill the memory.
-    return lax.map(translate_one_face, (sequences, neutral, masks))
+    faces = (sequences, neutral, masks, eye_masks)
+    return lax.map(translate_one_face, faces)
 
   def phases(self, config):
     """The phases in the order in which they are trained.

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float
 
 from cmm_jax import landmarks, losses
 from cmm_jax.models.base import (
@@ -17,6 +18,11 @@ from cmm_jax.models.base import (
 )
 from cmm_jax.models.recurrent_generator import RecurrentGenerator
 from cmm_jax.networks import translator
+
+# Of the skin's color around the eyes: the blur's standard deviation as a share
+# of the frame, and the share of skin under it from which on it is trusted.
+_SKIN_BLUR = 1 / 26
+_ENOUGH_SKIN = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +126,40 @@ def mixed_landmark_images(generator, loss_config, networks, batch):
   rest = jnp.where(use_decoded, decoded[:, :1], images[:, :1])
   mixed, rest = lax.stop_gradient((mixed, rest))
   return merge_batch_and_time(mixed), merge_batch_and_time(rest)
+
+
+def color_lids(
+  made: translator.Translation,
+  neutral: Float[Array, "h w 3"],
+  eye_masks: Float[Array, "h w 2"],
+) -> translator.Translation:
+  """Gives new pixels at the eyes the hue of the skin there (ours).
+
+  What a lid that shuts covers is skin. The translator has seen few colors of
+  skin and of light, and paints it too gray, or reddish, in others.
+
+  Args:
+    made: frames of one face [b h w]; without a mask they are returned as they
+      are.
+    neutral: the face, in [-1, 1].
+    eye_masks: as `landmarks.eye_masks` returns them.
+  """
+  if made.mask is None:
+    return made
+  lids, skin = eye_masks[None, ..., :1], eye_masks[None, ..., 1:]
+  share, color = (
+    translator.blur(x, _SKIN_BLUR)
+    for x in (skin, skin * (neutral[None] + 1) / 2)
+  )
+  color = color / jnp.maximum(share, 1e-3)
+  hue = color / jnp.maximum(color.mean(axis=-1, keepdims=True), 0.02)
+  brightness = (made.new_pixels.mean(axis=-1, keepdims=True) + 1) / 2
+  colored = jnp.clip(2 * brightness * hue - 1, -1, 1)
+  amount = lids * jnp.minimum(share / _ENOUGH_SKIN, 1)
+  change = amount * (colored - made.new_pixels)
+  return made.replace(
+    faces=made.faces + made.mask * change, new_pixels=made.new_pixels + change
+  )
 
 
 def face_pairs(batch):

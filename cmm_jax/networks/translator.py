@@ -164,19 +164,21 @@ def motion_gate(
 
 def _flow(x):
   """The flow in pixels of the frame, from the last layer's output."""
-  return x.shape[1] / 64 * _FLOW_SCALE * _blur(x, _FLOW_BLUR)
+  return x.shape[1] / 64 * _FLOW_SCALE * blur(x, _FLOW_BLUR)
 
 
 def _new_pixels(x):
   """The new pixels in [-1, 1], from the last layer's output."""
   pixels = jnp.tanh(_PIXEL_SCALE * x)
   gray = jnp.mean(pixels, axis=-1, keepdims=True)
-  brightness = jnp.broadcast_to(_blur(gray, _BRIGHTNESS_BLUR), pixels.shape)
+  brightness = jnp.broadcast_to(blur(gray, _BRIGHTNESS_BLUR), pixels.shape)
   color = pixels - jnp.broadcast_to(gray, pixels.shape)
-  return jnp.clip(brightness + _blur(color, _COLOR_BLUR), -1, 1)
+  return jnp.clip(brightness + blur(color, _COLOR_BLUR), -1, 1)
 
 
-def _blur(images, deviation):
+def blur(
+  images: Float[Array, "b h h c"], deviation: float
+) -> Float[Array, "b h h c"]:
   """Blurs images by a Gaussian, `deviation` as a share of their side."""
   size = images.shape[1]
   kernel = _gaussian(size, size, deviation)
