@@ -136,7 +136,8 @@ def color_lids(
   """Gives new pixels at the eyes the hue of the skin there (ours).
 
   What a lid that shuts covers is skin. The translator has seen few colors of
-  skin and of light, and paints it too gray, or reddish, in others.
+  skin and of light, and paints it too gray, or reddish, in others. What an eye
+  that opens shows is tinted, too; no smile opens them.
 
   Args:
     made: frames of one face [b h w]; without a mask they are returned as they
