@@ -196,11 +196,8 @@ def opening_mask(
     Masks in [0, 1], exactly 0 from 14 % of the frame beyond the lips and from
     7 % beyond the eyes on.
   """
-  mask = _soft_mask(points, OUTER_LIPS, _MOUTH_FEATHER, size)
-  for eye in (RIGHT_EYE, LEFT_EYE):
-    eye_mask = _soft_mask(points, eye, _EYE_FEATHER, size)
-    mask = jnp.maximum(mask, eye_mask)
-  return mask
+  mouth = _soft_mask(points, OUTER_LIPS, _MOUTH_FEATHER, size)
+  return jnp.maximum(mouth, _both_eyes(points, _EYE_FEATHER, size))
 
 
 def eye_masks(
@@ -216,15 +213,9 @@ def eye_masks(
     Masks in [0, 1], exactly 0 from 7 % of the frame beyond the eyes on, and
     that of the skin also within 1 % of them.
   """
-
-  def of_both(feather):
-    right, left = (
-      _soft_mask(points, eye, feather, size) for eye in (RIGHT_EYE, LEFT_EYE)
-    )
-    return jnp.maximum(right, left)
-
-  lids = of_both(_EYE_FEATHER)
-  return jnp.stack([lids, lids * (1 - of_both(_LASH_FEATHER))], axis=-1)
+  lids = _both_eyes(points, _EYE_FEATHER, size)
+  lashes = _both_eyes(points, _LASH_FEATHER, size)
+  return jnp.stack([lids, lids * (1 - lashes)], axis=-1)
 
 
 def motion_masks(
@@ -233,6 +224,14 @@ def motion_masks(
   """Where a face may move, and where new pixels may appear in it (ours)."""
   face = face_mask(points, size)
   return jnp.stack([face, face * opening_mask(points, size)], axis=-1)
+
+
+def _both_eyes(points, feather, size):
+  """The soft mask of both eyes' outlines."""
+  right, left = (
+    _soft_mask(points, eye, feather, size) for eye in (RIGHT_EYE, LEFT_EYE)
+  )
+  return jnp.maximum(right, left)
 
 
 def _soft_mask(points, outline, feather, size):

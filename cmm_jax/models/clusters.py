@@ -70,7 +70,7 @@ def movement(
   Displacements from the first frame, averaged over both halves of the face: a
   mirrored clip moves alike, and a head that turns sideways or rolls hardly
   does. Within each label the variance of each of the two parts is 1, or 0 if it
-  never moves, lest a label of larger movements has clusters of its own.
+  never moves, lest a label of larger movements have clusters of its own.
 
   Args:
     points: landmarks in pixels.

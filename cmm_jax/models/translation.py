@@ -137,7 +137,7 @@ def color_lids(
 
   What a lid that shuts covers is skin. The translator has seen few colors of
   skin and of light, and paints it too gray, or reddish, in others. What an eye
-  that opens shows is tinted, too; no smile opens them.
+  shows as it widens is tinted, too.
 
   Args:
     made: frames of one face [b h w]; without a mask they are returned as they
